@@ -1,4 +1,4 @@
-//! Drives one future on the thread that asks, for a bounded time.
+//! Drives a future on the calling thread, for a bounded time.
 
 use std::cell::RefCell;
 use std::pin::pin;
@@ -20,7 +20,7 @@ thread_local! {
     static WAKER: RefCell<Waker> = RefCell::new(Waker::from(Arc::new(ThreadWaker(std::thread::current()))));
 }
 
-/// What the future comes to, or `None` if it is not done in that time; it is dropped then.
+/// The output of the future, or `None` if it is not ready in that time; the future is then dropped.
 pub(crate) fn for_at_most<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
     let since = Instant::now();
     let waker = WAKER.with_borrow(Waker::clone);

@@ -1,4 +1,4 @@
-//! Sends a message, or looks whether one could be sent, without a server: for `mfa send-test` and `mfa doctor`.
+//! Sends a message, or probes whether one could be sent, without a server: for `mfa send-test` and `mfa doctor`.
 
 use crate::config::Config;
 use crate::engine::messenger::{Messenger, TextMessage};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 pub use crate::factor::message::{DeliveryRefusal, DeliveryResult, RelayProbe as ProbedRelay};
 
-/// Hands a message to the first gateway that takes it, and says what came of it. None: there is no gateway for its factor.
+/// Hands a message to the first gateway that accepts it, and returns the result. `None`: there is no gateway for its factor.
 ///
 /// # Errors
 ///
@@ -21,7 +21,7 @@ pub fn send(config: &Config, message: TextMessage) -> Result<Option<DeliveryResu
 ///
 /// # Errors
 ///
-/// As above.
+/// A sentence that names the option and the file.
 pub fn probe_relays(config: &Config) -> Result<Vec<ProbedRelay>, String> {
     match message::open(config)? {
         Some(messages) => run(messages.probe_all()),
@@ -29,7 +29,7 @@ pub fn probe_relays(config: &Config) -> Result<Vec<ProbedRelay>, String> {
     }
 }
 
-/// Work that needs a runtime, where there is none.
+/// Runs a future on a new runtime, for callers that have none.
 pub(super) fn run<T>(work: impl Future<Output = T>) -> Result<T, String> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|why| format!("nothing to try it with: {why}"))?;

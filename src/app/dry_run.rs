@@ -2,11 +2,11 @@
 //! directory is asked who the user is. The decision is made by the same code as in the server; external services are
 //! replaced by fakes, and no passcode is ever right, so that a dry run cannot tell whether one is.
 
+use super::clock::now;
 use super::delivery::run;
-use super::{
-    App, AttemptFingerprint, Dependencies, LoginPacket, LoginProgress, PATIENCE, WaitMode, draw_entropy, now,
-    wait_limit,
-};
+use super::entropy::draw_entropy;
+use super::login_packet::{LoginPacket, LoginProgress, WaitMode};
+use super::services::{App, Dependencies, PATIENCE, wait_limit};
 use crate::config::name_template::NameVariable;
 use crate::config::profile::{ChallengeSupport, StaticChallenge};
 use crate::config::{Config, PasscodePosition, PasswordBackendKind};
@@ -29,6 +29,7 @@ use crate::factor::{Factors, message, push};
 use crate::passwords::backend_router::BackendRouter;
 use crate::text::ClientVoice;
 use crate::types::{Factor, FactorChoice, Mode, Passcode, Printable, Secret, Timestamp, UserName};
+use crate::waiting::AttemptFingerprint;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -46,20 +47,20 @@ pub struct DryRunRequest {
     pub groups: Vec<String>,
     /// How the field is read.
     pub mode: Mode,
-    /// What is in it. Without it, what is usual in this mode; a password is always taken to be right.
+    /// Contents of the field. Default: the usual contents in this mode. A password is always assumed to be right.
     pub field: Option<Secret>,
-    /// How the client is spoken to.
+    /// Language and format of the texts for the client.
     pub voice: ClientVoice,
-    /// What can be done with a login that has to wait.
+    /// How the login waits if it has to.
     pub patience: WaitMode,
 }
 
-/// What became of it.
+/// The result of a dry run.
 #[derive(Clone, Debug)]
 pub struct DryRunReport {
     /// What the field holds.
     pub holds: FieldContents,
-    /// What was looked at, and who would have been asked.
+    /// Calls to external services that the login would have made.
     pub seen: RecordedCalls,
     /// The decision in words: for a passcode as if it were wrong, for a push as if it were not answered.
     pub decision: Decision,
@@ -67,26 +68,26 @@ pub struct DryRunReport {
     pub limit: Duration,
     /// The provider's word, if there is one, and whether it may add to a list of ways.
     pub provider: Option<(&'static str, bool)>,
-    /// Who is asked about the password. None: not this module.
+    /// The backend that verifies the password. `None`: this module does not verify it.
     pub first: Option<FakePasswordBackend>,
-    /// What the directory says of the user. `None`: it is not asked.
+    /// The directory's entry of the user, or why there is none. `None`: the directory is not asked.
     pub directory: Option<Result<DirectoryUser, AuthFailure>>,
-    /// What an accept would carry. `None`: nothing is known of the user.
+    /// The attributes of an accept. `None`: the user is unknown.
     pub grants: Option<UserAttributes>,
     /// The token owner.
     pub stored_as: UserName,
 }
 
-/// Who is asked about a password.
+/// The password backends that would be asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FakePasswordBackend {
-    /// Before all others.
+    /// The first backend.
     pub by: PasswordBackendKind,
-    /// While that one is unavailable.
+    /// The backend that replaces it while it is unavailable.
     pub fallback: Option<PasswordBackendKind>,
 }
 
-/// What a login did to the world outside.
+/// Calls to external services, as the fakes recorded them.
 #[derive(Clone, Debug, Default)]
 pub struct RecordedCalls {
     /// How many characters of the field were looked at as a passcode; several where the length is the token's.
@@ -128,13 +129,13 @@ pub fn dry_run(config: &Config, store: Arc<dyn Store>, trial: DryRunRequest) -> 
     });
     let stored_as = app.shared.engine.stored_as(trial.user.as_bytes(), grants.as_ref());
     let (holds, decision) = decide_trial(&app, config, &trial, &stored_as);
-    // Whatever goes on comes to its end here.
+    // The dry run stops here if the login would continue.
     drop(app);
     let seen = seen.lock().clone();
     let limit = wait_limit(config, trial.voice.wait_limit(None));
     let decision = trial.voice.add_texts(decision);
     let (first, directory) = (standing.first, standing.found.clone());
-    // Without a directory nothing is known but what was typed.
+    // Without a directory only the name as typed is known.
     let grants = grants.filter(|_| first.is_some() || directory.is_some());
     Ok(DryRunReport { holds, seen, decision, limit, provider: told, first, directory, grants, stored_as })
 }
@@ -199,7 +200,7 @@ fn decide_trial(
         patience: trial.patience,
         voice: trial.voice.clone(),
     };
-    // The server's own modules find every password right.
+    // The server's own modules are assumed to accept every password.
     let progress = match password_is_later(&attempt) {
         false => app.decide_or_wait(attempt, login),
         true => match app.start_here(attempt) {
@@ -273,12 +274,12 @@ impl AcceptingBackend {
         Ok(Self { first, found, name: user.to_string() })
     }
 
-    /// As whom a login would go on.
+    /// The user that the login would continue as.
     fn resolve_user(&self) -> Result<DirectoryUser, AuthFailure> {
         match &self.found {
             Some(Ok(person)) => Ok(person.clone()),
             Some(Err(denied)) if !matches!(denied, AuthFailure::Unavailable(_)) => Err(denied.clone()),
-            // What it would have said is not known; it is told that it did not answer.
+            // The directory's answer is unknown; the report says that it did not answer.
             Some(Err(_)) | None => Ok(DirectoryUser { name: self.name.clone(), ..DirectoryUser::default() }),
         }
     }
@@ -304,7 +305,7 @@ impl UserDirectory for AcceptingBackend {
     }
 }
 
-/// What a user types who types what is asked for.
+/// The input of a user who answers as asked.
 fn expected_input(config: &Config, mode: Mode) -> Secret {
     let zeros = |count| "0".repeat(count);
     let is_before = config.passcode_position == PasscodePosition::Before;
@@ -317,7 +318,7 @@ fn expected_input(config: &Config, mode: Mode) -> Secret {
     })
 }
 
-/// Where the stand-ins write down what they were asked for.
+/// Records the calls to the fakes.
 #[derive(Clone, Default)]
 struct CallLog(Arc<Mutex<RecordedCalls>>);
 
@@ -335,7 +336,7 @@ impl CallLog {
     }
 }
 
-/// Finds every code wrong, without a look at it.
+/// Rejects every passcode without verifying it.
 struct RejectingFactors {
     factors: Factors,
     seen: CallLog,
@@ -399,7 +400,7 @@ impl PushProvider for SilentProvider {
     }
 }
 
-/// In place of gateways and relays.
+/// Replaces gateways and relays: nothing is sent.
 struct FakeMessenger {
     inner: Arc<dyn Messenger>,
     seen: CallLog,

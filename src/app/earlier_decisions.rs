@@ -1,18 +1,20 @@
-//! What was answered to datagrams, for clients that resend a packet after the server has forgotten it.
+//! Decisions on earlier datagrams, for clients that resend a packet after the server has dropped its reply.
 //!
 //! Kept under a keyed digest of the client's address and port and of all octets of the datagram: another authenticator is another
 //! attempt. It holds accepts and challenges, no password and no key; [`crate::engine`] decides whether one still holds.
 
-use super::{App, block_on, keyed_digest};
+use super::block_on;
+use super::services::App;
 use crate::engine::{DatagramRecord, Decision, EarlierDecision, PendingLogin};
+use crate::types::keyed_digest;
 use once_cell::sync::Lazy;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Decisions that are kept at most, in this process.
+/// Maximum number of decisions in this process.
 const MOST: usize = 65_536;
-/// Octets that they may take.
+/// Maximum size of all decisions, in octets.
 const MOST_OCTETS: usize = 8 * 1024 * 1024;
 /// Octets that one takes beside what it holds: its digest twice, its time, its count of references, and room in the tables.
 const EACH: usize = size_of::<EarlierDecision>() + 2 * size_of::<DatagramDigest>() + 160;
@@ -50,7 +52,7 @@ impl EarlierDecisions {
         (now.saturating_duration_since(entry.since) < keep).then(|| Arc::clone(&entry.decision))
     }
 
-    /// The first decision counts: a datagram is not kept any longer because it comes again.
+    /// Keeps the first decision on a datagram: resending the datagram does not extend its lifetime.
     fn insert(&mut self, key: DatagramDigest, decision: Arc<EarlierDecision>, keep: Duration, now: Instant) {
         for is_proven in [false, true] {
             let is_over =
@@ -90,7 +92,7 @@ fn lock_kept() -> MutexGuard<'static, EarlierDecisions> {
 }
 
 impl App {
-    /// The key of a datagram; none where nothing is kept.
+    /// The key of a datagram; `None` if no decisions are kept.
     pub fn datagram_key(&self, parts: &[&[u8]]) -> Option<DatagramDigest> {
         if self.shared.config.resend_time.is_zero() {
             None
@@ -99,19 +101,19 @@ impl App {
         }
     }
 
-    /// What was decided on a datagram.
+    /// The decision on a datagram.
     pub fn earlier_decision(&self, key: Option<DatagramDigest>) -> DatagramRecord {
         let Some(key) = key else { return DatagramRecord::Unknown };
         let found = lock_kept().find_decision(&key, self.shared.config.resend_time, Instant::now());
         found.map_or(DatagramRecord::New, DatagramRecord::Again)
     }
 
-    /// Keeps what is being answered to it.
+    /// Keeps the decision on a datagram.
     pub fn keep_decision(&self, key: DatagramDigest, decision: Arc<EarlierDecision>) {
         lock_kept().insert(key, decision, self.shared.config.resend_time, Instant::now());
     }
 
-    /// What was decided on the same datagram, in the place of asking anybody again.
+    /// The decision on the same datagram, so that no push is sent a second time.
     pub(super) fn repeat_decision(&self, undecided: PendingLogin) -> Result<Decision, Box<PendingLogin>> {
         let user = undecided.name.clone();
         let repeated = block_on::for_at_most(self.patience, self.shared.engine.repeat_push(undecided));

@@ -1,6 +1,6 @@
 //! Users who have to enrol, and the link that is sent to them.
 
-use super::LoginServices;
+use super::services::LoginServices;
 use crate::config::policy::UnenrolledRule;
 use crate::engine::messenger::TextMessage;
 use crate::text::ClientVoice;

@@ -1,15 +1,23 @@
 //! Providers that fail, servers that stop, threads that run out: what becomes of the logins that wait for them.
 
 use super::open::verify;
-use super::*;
+use super::services::{App, Dependencies, PATIENCE};
+use super::{LoginPacket, LoginProgress, WaitMode, now};
+use crate::config::Config;
 use crate::engine::fake::Memory;
+use crate::engine::port::Store;
 use crate::engine::provider::{
-    AskOutcome, ProviderError, ProviderFuture, PushQuestion, PushRequest, PushResponse,
+    AskOutcome, ProviderError, ProviderFuture, PushProvider, PushQuestion, PushRequest, PushResponse,
 };
-use crate::engine::{AttemptSource, LoginEndpoint, PasswordStatus, PasswordVerifier, SubmittedPassword};
-use crate::types::{Factor, Mode, Printable};
+use crate::engine::{
+    AttemptSource, LoginAttempt, LoginEndpoint, PasswordStatus, PasswordVerifier, Reason, SubmittedPassword,
+};
+use crate::text::ClientVoice;
+use crate::types::{Factor, Mode, Printable, Secret};
+use crate::waiting::{AttemptFingerprint, ParkedHandle};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a provider does.
 #[derive(Clone, Copy, PartialEq, Eq)]

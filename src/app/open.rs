@@ -1,6 +1,6 @@
-//! How an instance begins and ends.
+//! Opens an instance, and ends it.
 
-use super::{App, Dependencies, LoginServices, PATIENCE};
+use super::services::{App, Dependencies, LoginServices, PATIENCE};
 use crate::config::Config;
 use crate::directory;
 use crate::engine::Engine;
@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
 impl App {
-    /// Looks whether it could be opened, as far as that goes without opening the store: files that the provider needs are read.
+    /// Checks whether an instance could be opened, without opening the store. Files that the provider needs are read.
     ///
     /// # Errors
     ///
@@ -36,8 +36,8 @@ impl App {
         directory::entra_backend(config).map(drop)
     }
 
-    /// Opens the store, which starts its writer, the runtime and the responder. `threads` is how many the server has; `lost` is
-    /// told of users whose requests were parked and never came.
+    /// Opens the store, which starts its writer, the runtime and the responder. `threads` is the number of the
+    /// server's threads. `lost` is called with the users of requests that were parked and never reached the responder.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ pub(super) fn verify(config: &Config) -> Arc<dyn PasscodeVerifier> {
 }
 
 impl Drop for App {
-    /// Takes back what is asked, and gives that two seconds.
+    /// Withdraws open pushes, for at most two seconds.
     fn drop(&mut self) {
         self.shared.waits.close();
         let since = Instant::now();

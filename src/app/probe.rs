@@ -1,4 +1,4 @@
-//! Looks at what is outside without logging anybody in, for `mfa doctor`.
+//! Probes external services without a login, for `mfa doctor`.
 
 use super::delivery::run;
 use crate::config::Config;
@@ -10,19 +10,19 @@ use std::time::Duration;
 
 pub use crate::directory::LdapHostProbe as ProbedHost;
 
-/// How long it may take in all.
+/// Time limit of a probe.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// What looking at the provider came to.
+/// The result of probing the push provider.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProviderProbe {
     /// The option's word for the provider, such as `duo`.
     pub provider: &'static str,
-    /// What is well, if anything could be tried; or what is not.
+    /// What works, if it could be tried; or the failure.
     pub found: Result<Option<String>, String>,
 }
 
-/// Whether the provider of `push { }` can be reached and takes our key, without asking anybody. None: there is no provider.
+/// Whether the provider of `push { }` can be reached and accepts the key. No push is sent. `None`: there is no provider.
 ///
 /// # Errors
 ///
@@ -37,7 +37,7 @@ pub fn probe_provider(config: &Config) -> Result<Option<ProviderProbe>, String> 
     Ok(Some(ProviderProbe { provider: provider.name(), found }))
 }
 
-/// What each host of `ldap { }` says. None: there is no directory.
+/// Probes each host of `ldap { }`. `None`: there is no directory.
 ///
 /// # Errors
 ///
@@ -46,7 +46,7 @@ pub fn probe_directory(config: &Config) -> Result<Option<Vec<ProbedHost>>, Strin
     directory::open(config)?.map(|directory| run(directory.probe_hosts())).transpose()
 }
 
-/// What each host of `radius { }` says. None: there is no such server.
+/// Probes each host of `radius { }`. `None`: no server is configured.
 ///
 /// # Errors
 ///
@@ -55,7 +55,7 @@ pub fn probe_radius(config: &Config) -> Result<Option<Vec<ProbedHost>>, String> 
     directory::radius_backend(config)?.map(|radius| run(radius.probe_hosts())).transpose()
 }
 
-/// What Entra ID says. None: it is not asked.
+/// Probes Entra ID. `None`: it is not configured.
 ///
 /// # Errors
 ///
@@ -64,7 +64,7 @@ pub fn probe_entra(config: &Config) -> Result<Option<ProbedHost>, String> {
     directory::entra_backend(config)?.map(|entra| run(entra.probe_tenant())).transpose()
 }
 
-/// Who a user is, by the directory, whose name was typed like this; or why it would not let them in.
+/// The directory's entry of the user whose name was typed as `typed`, or why the directory would refuse them.
 ///
 /// # Errors
 ///

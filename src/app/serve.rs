@@ -1,6 +1,7 @@
 //! What an instance exposes: its control socket, and its counters for Prometheus.
 
-use super::{App, now};
+use super::clock::now;
+use super::services::App;
 use crate::operations::control::{self, ControlServer};
 use crate::operations::metrics::InstanceMetrics;
 use crate::waiting::OpenWaits;
@@ -21,18 +22,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
 
-/// What the text is (OpenMetrics 1.0); Prometheus reads it so.
+/// Media type of the metrics (OpenMetrics 1.0), as Prometheus reads it.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-/// How long one connection may last.
+/// Maximum duration of a connection.
 const VISIT: Duration = Duration::from_secs(10);
-/// How many octets it may send.
+/// Maximum number of octets that a client may send on it.
 const LONGEST: usize = 16 * 1024;
-/// How many there may be at once.
+/// Maximum number of concurrent connections.
 const VISITS: usize = 16;
 
 impl App {
-    /// Opens the control socket beside the store, and `metrics { listen }` if it is configured. `name` is the instance's. Without
-    /// its socket an instance works as well; then `warn` is told why.
+    /// Opens the control socket beside the store, and `metrics { listen }` if it is configured. `name` is the instance's. An
+    /// instance works without its socket; `warn` is then called with the reason.
     ///
     /// # Errors
     ///
@@ -91,7 +92,7 @@ impl Listener for BoundedListener {
     async fn accept(&mut self) -> (BoundedConnection, SocketAddr) {
         loop {
             let (stream, from) = Listener::accept(&mut self.listener).await;
-            // Who comes when all places are taken finds the door closed.
+            // Connections beyond the limit are closed.
             if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
                 let end = Box::pin(tokio::time::sleep(VISIT));
                 return (BoundedConnection { stream, end, left: LONGEST, _place: place }, from);
@@ -104,7 +105,7 @@ impl Listener for BoundedListener {
     }
 }
 
-/// A connection, which ends when its time is up, or when it has sent too much.
+/// A connection that is closed at its time limit, or when its client has sent too much.
 struct BoundedConnection {
     stream: TcpStream,
     end: Pin<Box<Sleep>>,

@@ -1,22 +1,28 @@
 //! All of it together: real factors, the real runtime, a store in memory or on disk.
 
 use super::open::verify;
-use super::*;
-use crate::config::FailureLimits;
+use super::services::{App, Dependencies, GRACE, PATIENCE};
+use super::{LoginPacket, LoginProgress, WaitMode, draw_entropy, now};
 use crate::config::push::NumberMatch;
+use crate::config::{Config, FailureLimits};
 use crate::engine::challenge::ChallengeState;
 use crate::engine::fake::{Memory, Mood, Says, Told, yes};
 use crate::engine::port::{
-    Account, AttemptCommit, CodeSending, EnrolledToken, NewCode, PasswordConfirmation, StateDigest,
-    StoreFuture,
+    Account, AttemptCommit, AttemptFinding, CodeSending, EnrolledToken, NewCode, PasswordConfirmation,
+    StateDigest, Store, StoreFuture,
 };
+use crate::engine::provider::PushProvider;
 use crate::engine::{
-    AttemptSource, Gate, PasswordProof, PasswordStatus, PasswordVerifier, Reason, SubmittedPassword, Verdict,
+    AttemptSource, Decision, Gate, LoginAttempt, PasswordProof, PasswordStatus, PasswordVerifier, Reason,
+    Step, SubmittedPassword, Verdict,
 };
 use crate::factor::passcode_at;
 use crate::store::{Administration, NewToken, SqliteStore};
-use crate::types::{Factor, Mode, TokenId};
-use std::time::Instant;
+use crate::text::ClientVoice;
+use crate::types::{Factor, Mode, Secret, Timestamp, TokenId, UserName};
+use crate::waiting::{AttemptFingerprint, ParkedHandle};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 fn token() -> EnrolledToken {
     EnrolledToken {

@@ -1,8 +1,7 @@
 //! What a login does while it waits, on the app's runtime.
 
-use super::{
-    AFTERMATH, App, LoginPacket, LoginServices, PATIENCE, WaitMode, asked_user, time_out_error, wait_limit,
-};
+use super::login_packet::{LoginPacket, WaitMode};
+use super::services::{AFTERMATH, App, LoginServices, PATIENCE, asked_user, time_out_error, wait_limit};
 use crate::config::push::NumberMatch;
 use crate::engine::messenger::{CodeCourier, Messenger, OutgoingCode, TextMessage};
 use crate::engine::prompt::{Question, QuestionKind};
@@ -39,14 +38,14 @@ impl App {
                 biased;
                 ended = task => match ended {
                     Ok(Some(ended)) => ended,
-                    // Its packet has gone to another wait.
+                    // The packet was moved to another wait.
                     Ok(None) => return,
                     Err(_panic) => Decision::refusal(None, Reason::Unavailable).into(),
                 },
                 why = late => Decision::refusal(None, why).into(),
             };
             let invited = decision.user.clone().filter(|_| decision.reason == Reason::Invited);
-            // Held back where that holds no thread, and no longer than the server runs.
+            // The answer is delayed only if no thread is kept, and no longer than the server runs.
             if may_hold && !decision.hold.is_zero() {
                 let _ = tokio::time::timeout(decision.hold, stop.wait_for(|stop| *stop)).await;
             }
@@ -63,7 +62,7 @@ impl App {
     }
 }
 
-/// What a wait does.
+/// The work of a wait.
 pub(super) enum WaitTask {
     /// Continues with what was slow: the store, or an external service that was asked about the user.
     Begin(Pin<Box<dyn Future<Output = Step> + Send>>, bool),
@@ -71,7 +70,7 @@ pub(super) enum WaitTask {
     Ask(Box<PendingLogin>),
 }
 
-/// Codes in the words of one client.
+/// Sends codes in the language of one client.
 struct ClientMessenger<'a> {
     messages: &'a Arc<dyn Messenger>,
     voice: &'a ClientVoice,
@@ -104,7 +103,7 @@ impl CodeCourier for ClientMessenger<'_> {
 }
 
 impl LoginServices {
-    /// The whole of a wait. None if its packet went to another wait of the user.
+    /// Runs a wait to its decision. `None` if its packet was moved to another wait of the user.
     async fn run_wait(&self, opened: OpenedWait, work: WaitTask, login: LoginPacket) -> Option<AskResult> {
         let OpenedWait { id, mut stop, deadline, number } = opened;
         let (undecided, number) = match work {
@@ -145,8 +144,7 @@ impl LoginServices {
         Some(self.engine.ask_user(undecided, number, self.wait_limit(&login), courier, stopped).await)
     }
 
-    /// Adds the texts. A refusal of a wait that ends because the server is about to stop is the same for all users,
-    /// whatever they would have been told otherwise.
+    /// Adds the texts. If the wait ends because the server is about to stop, the text of a refusal is the same for all users.
     fn with_client_texts(&self, decision: Decision, was_stopped: bool, voice: &ClientVoice) -> Decision {
         if decision.verdict().lets_in() || !was_stopped || !self.waits.is_closed() {
             return voice.add_texts(decision);
@@ -207,8 +205,8 @@ impl LoginServices {
 
     /// The challenge of a question that is open.
     pub(super) fn number_challenge(&self, undecided: &PendingLogin, id: WaitId, number: &str) -> Decision {
-        let whose = ChallengeOwner::owner_of(&undecided.attempt, &self.config.names);
-        let state = whose.and_then(|whose| self.challenges.issue_state(whose, undecided.is_proven(), id));
+        let owner = ChallengeOwner::owner_of(&undecided.attempt, &self.config.names);
+        let state = owner.and_then(|owner| self.challenges.issue_state(owner, undecided.is_proven(), id));
         let asks = QuestionKind::Approval { number: number.to_owned() };
         let prompt = Question { because: None, left: None, asks };
         let decision = Decision::refusal(Some(undecided.name.clone()), Reason::Challenged);
@@ -220,7 +218,7 @@ impl LoginServices {
     }
 }
 
-/// Two digits, none more likely than another.
+/// Two decimal digits, uniformly distributed: octets from 200 on are drawn again.
 fn two_digits() -> Option<String> {
     let mut octet = [0];
     loop {

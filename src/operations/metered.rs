@@ -27,7 +27,7 @@ pub(crate) struct MeteredClient<T: ?Sized> {
     pub(crate) metrics: Arc<InstanceMetrics>,
 }
 
-/// Ends the measuring with the future, whether that is done or given up.
+/// Ends the measurement with the future, whether it completes or is dropped.
 fn measure_future<T: 'static>(running: RunningMeasurement, future: ProviderFuture<T>) -> ProviderFuture<T> {
     Box::pin(async move {
         let _running = running;
@@ -154,7 +154,7 @@ impl PushProvider for MeteredClient<dyn PushProvider> {
     }
 }
 
-/// An authority that is measured as soon as it is told where.
+/// A password backend that is measured once its metrics are set.
 pub(crate) struct MeteredBackend<T: ?Sized> {
     pub(crate) inner: Arc<T>,
     pub(crate) metrics: Arc<OnceCell<Arc<InstanceMetrics>>>,

@@ -1,4 +1,4 @@
-//! What is counted, for Prometheus and `mfa status`. Never whose logins.
+//! Counters for Prometheus and `mfa status`. They contain no user names.
 
 use crate::engine::{Decision, Reason};
 use crate::waiting::WaitCounts;
@@ -30,7 +30,7 @@ pub(crate) struct InstanceMetrics {
     /// The provider's name, if there is one.
     pub(super) provider: Option<&'static str>,
     attempts: Family<[MetricLabel; 2], Counter>,
-    /// What is in `attempts`, which does not tell.
+    /// The labels in `attempts`, which cannot be enumerated.
     verdicts: Mutex<BTreeMap<(&'static str, &'static str), Counter>>,
     waits: Family<[MetricLabel; 1], Gauge>,
     datagrams: Family<[MetricLabel; 1], Counter>,
@@ -43,7 +43,7 @@ pub(crate) struct InstanceMetrics {
     pub(super) asking: LatencyClock,
     /// Time from the push to the user's answer.
     pub(super) answering: LatencyClock,
-    /// The store, one clock for each of its operations.
+    /// Latency of the store, by operation.
     pub(super) find: LatencyClock,
     pub(super) gate: LatencyClock,
     pub(super) settle: LatencyClock,
@@ -51,16 +51,16 @@ pub(crate) struct InstanceMetrics {
     pub(super) remember: LatencyClock,
 }
 
-/// How long something took, so far.
+/// Total latency of one kind of operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LatencyTotals {
     /// Number of measurements.
     pub count: u64,
-    /// All of it together, in seconds.
+    /// Sum of all measurements, in seconds.
     pub seconds: f64,
 }
 
-/// How many logins were answered alike.
+/// Number of logins with the same labels.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttemptLabels {
     /// As in `MFA-Result`.
@@ -71,7 +71,7 @@ pub struct AttemptLabels {
     pub count: u64,
 }
 
-/// Measures one kind of thing.
+/// Measures the latency of one kind of operation.
 #[derive(Clone)]
 pub(crate) struct LatencyClock {
     histogram: Histogram,
@@ -79,7 +79,7 @@ pub(crate) struct LatencyClock {
     micros: Arc<AtomicU64>,
 }
 
-/// Something that is being measured; its end is when this is dropped.
+/// A running measurement, which ends when this is dropped.
 pub(crate) struct RunningMeasurement {
     clock: LatencyClock,
     since: Instant,
@@ -91,7 +91,7 @@ impl LatencyClock {
         Self { histogram, count: Arc::default(), micros: Arc::default() }
     }
 
-    /// Begins to measure.
+    /// Starts a measurement.
     pub(crate) fn start(&self) -> RunningMeasurement {
         RunningMeasurement { clock: self.clone(), since: Instant::now() }
     }
@@ -115,7 +115,7 @@ impl Drop for RunningMeasurement {
 }
 
 impl InstanceMetrics {
-    /// For an instance that asks by `provider`.
+    /// Metrics of an instance with this push provider.
     pub(crate) fn new(provider: Option<&'static str>) -> Self {
         let mut registry = Registry::with_prefix("mfa");
         let attempts = Family::default();
@@ -169,14 +169,14 @@ impl InstanceMetrics {
             authority,
             authority_errors,
         };
-        // What has not happened yet is 0, not absent.
+        // Series that have no event yet are 0, not absent.
         for kind in ERRORS.into_iter().filter(|_| provider.is_some()) {
             drop(metrics.errors.get_or_create(&metrics.error_labels(kind)));
         }
         metrics
     }
 
-    /// A login was answered.
+    /// Counts a decided login.
     pub(crate) fn count_login(&self, decision: &Decision) {
         let (verdict, factor) =
             (decision.verdict().as_str(), decision.factor.map_or("none", |factor| factor.as_str()));
@@ -194,7 +194,7 @@ impl InstanceMetrics {
         }
     }
 
-    /// The provider failed: `unreachable` before the user was asked, `failed` in any other way.
+    /// Counts an error of the provider: `unreachable` before the push was sent, else `failed`.
     pub(crate) fn provider_failed(&self, kind: &'static str) {
         self.errors.get_or_create(&self.error_labels(kind)).inc();
     }
@@ -203,18 +203,18 @@ impl InstanceMetrics {
         [("provider", self.provider.unwrap_or("none")), ("kind", kind)]
     }
 
-    /// The clock of the authority of that name.
+    /// The latency of the password backend of that name.
     pub(crate) fn backend_clock(&self, name: &'static str) -> LatencyClock {
         drop(self.authority_errors.get_or_create(&[("authority", name)]));
         LatencyClock::for_label(&self.authority, ("authority", name))
     }
 
-    /// It gave no answer.
+    /// Counts a password backend that gave no answer.
     pub(crate) fn authority_failed(&self, name: &'static str) {
         self.authority_errors.get_or_create(&[("authority", name)]).inc();
     }
 
-    /// A datagram to the responder was refused.
+    /// Counts a datagram that the responder refused.
     pub(crate) fn count_refused_datagram(&self, what: &'static str) {
         self.datagrams.get_or_create(&[("reason", what)]).inc();
     }
@@ -252,7 +252,7 @@ impl InstanceMetrics {
             })
     }
 
-    /// All of it as OpenMetrics text. None if it cannot be written.
+    /// All metrics as OpenMetrics text. `None` if they cannot be encoded.
     pub(crate) fn text(&self, waits: WaitCounts) -> Option<String> {
         let WaitCounts { parked, blocking, unattended } = waits;
         for (how, count) in [("parked", parked), ("blocking", blocking), ("unattended", unattended)] {

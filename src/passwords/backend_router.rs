@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 /// How often an unavailable backend is reported.
 const OFTEN: Duration = Duration::from_secs(60);
 
-/// All that `first_factor` and its like name. Its futures are polled on a thread of a runtime.
+/// The backends that `first_factor` and its exceptions name. Its futures are polled on a runtime's thread.
 pub(crate) struct BackendRouter {
     passwords: PasswordSource,
     all: Vec<(PasswordBackendKind, Arc<dyn PasswordBackend>)>,
@@ -34,7 +34,7 @@ pub(crate) struct BackendRouter {
     notice: Arc<OutageNotice>,
 }
 
-/// Tells the administrator of those who are unavailable, now and then.
+/// Reports unavailable backends to the administrator, at a limited rate.
 #[derive(Default)]
 struct OutageNotice {
     complain: OnceCell<WarningSink>,
@@ -42,7 +42,7 @@ struct OutageNotice {
 }
 
 impl BackendRouter {
-    /// Nothing is asked yet; files are read. None: this module has no password checked, and there is no directory.
+    /// Opens the backends: files are read, no connection is made. `None`: this module verifies no password, and there is no directory.
     ///
     /// # Errors
     ///
@@ -85,7 +85,7 @@ impl BackendRouter {
         Ok((!is_empty).then(|| Arc::new(authorities)))
     }
 
-    /// `standing` in for all of them.
+    /// With `standing` in place of all backends.
     pub(crate) fn assuming_accepts(
         config: &Config,
         standing: &Arc<impl UserDirectory + 'static>,
@@ -106,17 +106,17 @@ impl BackendRouter {
         self.directory.clone()
     }
 
-    /// How quick those of them are who are outside.
+    /// Latency of the external backends.
     pub(crate) fn latency(&self) -> Arc<BackendLatency> {
         Arc::clone(&self.pace)
     }
 
-    /// What they take is measured from now on.
+    /// Records the latency of all backends from now on.
     pub(crate) fn measure_with(&self, metrics: &Arc<InstanceMetrics>) {
         let _ = self.metrics.set(Arc::clone(metrics));
     }
 
-    /// Has `complain` told who is unavailable while another one is asked.
+    /// Sets where an unavailable backend is reported when another one replaces it.
     pub(crate) fn complain_to(&self, complain: WarningSink) {
         let _ = self.notice.complain.set(complain);
     }
@@ -145,7 +145,7 @@ impl BackendRouter {
     }
 }
 
-/// One whose answers are measured.
+/// A backend with its latency measured.
 fn watch_backend(
     authority: impl PasswordBackend + 'static,
     metrics: &Arc<OnceCell<Arc<InstanceMetrics>>>,
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_is_asked_once_somebody_said_no() {
+    fn no_other_backend_is_asked_after_a_refusal() {
         for denied in [
             AuthFailure::Wrong,
             AuthFailure::Unknown,
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn answer_goes_to_whoever_has_asked() {
+    fn answer_goes_to_the_backend_that_asked() {
         let asks = PasswordResponse::Asks { text: vec!["Token?".into()], state: b"7".to_vec() };
         let (ldap, radius) = (Says::new(away("no answer")), Says::new(Ok(asks)));
         let passwords = PasswordSource {

@@ -1,20 +1,20 @@
-//! Whose turn it is for something that there is little of: a few at once, the rest in fair order.
+//! A fair queue for a scarce resource: a few callers hold it at once, the rest wait in fair order.
 //!
 //! Users who have a password here come before names that may be invented, three to one; within each kind turns go round, user by
-//! user or client by client, so that a flood from one place is in its own way only. What waits is bounded.
+//! user or client by client, so that a flood from one client delays that client only. The number of waiting callers is bounded.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
-/// How many may wait for one user.
+/// Maximum number of callers that wait for one user.
 const PER_USER: usize = 4;
-/// How many invented names of one client may wait.
+/// Maximum number of callers that wait for unknown names of one client.
 const PER_CLIENT: usize = 32;
-/// After so many turns of users in a row, one of the others.
+/// Number of consecutive turns of known users before one of an unknown name.
 const IN_A_ROW: u32 = 3;
 
-/// Who waits for a turn.
+/// The class that a caller waits in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum QueueClass {
     /// A user who exists.
@@ -23,11 +23,11 @@ pub(crate) enum QueueClass {
     Stranger(String),
 }
 
-/// Too many of that kind wait already.
+/// Too many callers of that class wait already.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct QueueFull;
 
-/// What is handed round.
+/// The shared items and the queue for them.
 pub(crate) struct FairQueue<T>(Arc<Mutex<QueueState<T>>>);
 
 struct QueueState<T> {
@@ -37,13 +37,13 @@ struct QueueState<T> {
     in_a_row: u32,
 }
 
-/// Those who wait, each under a key; keys take turns.
+/// Waiting callers by key. The keys take turns.
 struct FairLine<T> {
     waiting: HashMap<String, VecDeque<oneshot::Sender<QueueTurn<T>>>>,
     order: VecDeque<String>,
 }
 
-/// One's turn. Dropped, it is the next one's.
+/// A turn: exclusive use of one item. Dropping it passes the item to the next caller.
 pub(crate) struct QueueTurn<T> {
     item: Option<T>,
     queue: Arc<Mutex<QueueState<T>>>,
@@ -83,7 +83,7 @@ impl<T> Drop for QueueTurn<T> {
                 queue.idle.push(given);
                 return;
             };
-            // Sent without the lock: what is sent to one who has gone comes back here.
+            // Sent without the lock: an item sent to a caller that has gone is returned here.
             drop(queue);
             if let Err(mut back) = next.send(QueueTurn { item: Some(given), queue: Arc::clone(&self.queue) })
             {
@@ -128,7 +128,7 @@ impl<T> FairLine<T> {
         Ok(receiver)
     }
 
-    /// The next who still waits.
+    /// Removes and returns the next caller that still waits.
     fn next(&mut self) -> Option<oneshot::Sender<QueueTurn<T>>> {
         while let Some(key) = self.order.pop_front() {
             let Some(waiting) = self.waiting.get_mut(&key) else { continue };

@@ -40,8 +40,8 @@ impl PasswordBackend for LocalPasswords {
                 }
             };
             let hash = kept.await.map_err(|why| BackendUnavailable(why.to_string()))?;
-            let whose = HashOwner { user: claim.user.as_str(), client: &claim.client };
-            match slow.verify(password, hash, whose).await? {
+            let owner = HashOwner { user: claim.user.as_str(), client: &claim.client };
+            match slow.verify(password, hash, owner).await? {
                 true => Ok(DirectoryUser { name: claim.user.to_string(), ..DirectoryUser::default() }.into()),
                 false => Err(AuthFailure::Wrong),
             }

@@ -1,4 +1,4 @@
-//! Verification of passwords: which backend is asked, what is cached of its answers, and passwords in the store.
+//! Verification of passwords: routing to a backend, the cache of its answers, and hashed passwords in the store.
 
 pub(crate) mod backend_router;
 mod fair_queue;

@@ -19,13 +19,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// Wrong passwords that are remembered at most; of more, the oldest are forgotten.
+/// Maximum number of cached wrong passwords; beyond it the oldest is dropped.
 const WRONG: usize = 16_384;
-/// Right ones; of more, the oldest are forgotten.
+/// The same for right passwords.
 const RIGHT: usize = 4_096;
 
-/// What a RADIUS server may go by, beside name and password: NAS-IP-Address, Service-Type, Called-Station-Id, Calling-Station-Id,
-/// NAS-Identifier, NAS-Port-Type, NAS-IPv6-Address. What else is in a packet may differ when it is sent again.
+/// Attributes that a RADIUS server may decide by, beside name and password: NAS-IP-Address, Service-Type, Called-Station-Id, Calling-Station-Id,
+/// NAS-Identifier, NAS-Port-Type, NAS-IPv6-Address. Other attributes may differ in a retransmission.
 const PLACE: [u8; 7] = [4, 6, 30, 31, 32, 61, 95];
 
 type BackendAnswer = Result<PasswordResponse, AuthFailure>;
@@ -44,13 +44,13 @@ struct CacheState {
     right: Mutex<AcceptedPasswords>,
 }
 
-/// How a claim goes on.
+/// Result of a lookup.
 enum CacheLookup {
     Known(BackendAnswer),
     Asked(watch::Receiver<Option<BackendAnswer>>),
 }
 
-/// Ends what is being asked, also if the authority panics.
+/// Removes the pending query when dropped, even if the backend panics.
 struct InFlightGuard<'i>(&'i CacheState, PasswordDigest);
 
 impl Drop for InFlightGuard<'_> {
@@ -60,11 +60,11 @@ impl Drop for InFlightGuard<'_> {
 }
 
 impl PasswordCache {
-    /// Nothing yet.
+    /// An empty cache.
     ///
     /// # Errors
     ///
-    /// The system gives no random numbers.
+    /// The system provides no random numbers.
     pub(crate) fn new(
         by: PasswordBackendKind,
         authority: Arc<dyn PasswordBackend>,
@@ -121,7 +121,7 @@ impl PasswordBackend for PasswordCache {
 }
 
 impl CacheState {
-    /// By which a claim is known again.
+    /// The digest that identifies these credentials.
     fn credentials_digest(&self, claim: &Credentials) -> Option<PasswordDigest> {
         let place = claim
             .packet
@@ -142,7 +142,7 @@ impl CacheState {
         if let Some(answer) = asking.get(&digest) {
             return CacheLookup::Asked(answer.clone());
         }
-        // What is not asked any more has been written down by now.
+        // The result of a query that is no longer pending has been cached by now.
         if lock(&self.wrong).contains(&digest, Instant::now()) {
             return CacheLookup::Known(Err(AuthFailure::Wrong));
         }
@@ -206,8 +206,8 @@ impl CacheState {
     ) -> Option<Box<DirectoryUser>> {
         let password = password?.clone();
         let entry = lock(&self.right).take_entry(&claim.user, &claim.typed, Instant::now())?;
-        let whose = HashOwner { user: claim.user.as_str(), client: &claim.client };
-        if self.slow.verify(password, Some(entry.hash.clone()), whose).await != Ok(true) {
+        let owner = HashOwner { user: claim.user.as_str(), client: &claim.client };
+        if self.slow.verify(password, Some(entry.hash.clone()), owner).await != Ok(true) {
             return None;
         }
         let person = entry.person.clone();
@@ -216,7 +216,7 @@ impl CacheState {
     }
 }
 
-/// Claims that were wrong.
+/// Digests of wrong credentials.
 struct RejectedPasswords {
     keep: Duration,
     order: VecDeque<(Instant, PasswordDigest)>,
@@ -242,7 +242,7 @@ impl RejectedPasswords {
     }
 }
 
-/// Passwords that were right, one of each user.
+/// Right passwords, one for each user.
 struct AcceptedPasswords {
     keep: Duration,
     of: HashMap<UserName, RejectedEntry>,

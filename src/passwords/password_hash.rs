@@ -15,11 +15,11 @@ const KIBIBYTES: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 const LANES: u32 = 1;
 
-/// What is compared with where there is no hash: like those of [`hash_password`], and of no known password.
+/// Compared with where the user has no hash: same parameters as [`hash_password`], and not the hash of a known password.
 const NOBODYS: &str =
     "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// How long a login waits for its turn.
+/// Maximum time that a login waits for its turn.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Memory for one hash at a time.
@@ -27,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 struct HashBuffer(Vec<Block>);
 
 impl HashBuffer {
-    /// So many blocks. What is there is used again; hashes of other sites may need more than ours.
+    /// Provides this many blocks. Existing memory is reused; imported hashes may need more than ours.
     fn memory_blocks(&mut self, count: usize) -> &mut [Block] {
         if self.0.len() < count {
             self.0.resize(count, Block::new());
@@ -40,11 +40,11 @@ fn hash_params() -> password_hash::Result<Params> {
     Ok(Params::new(KIBIBYTES, PASSES, LANES, None)?)
 }
 
-/// The hash of a password with a salt of its own. Takes its time.
+/// Hashes a password with a random salt. Takes tens of milliseconds.
 ///
 /// # Errors
 ///
-/// The system gives no random numbers, or no memory.
+/// The system provides no random numbers, or no memory.
 pub fn hash_password(password: &Secret) -> Result<String, String> {
     hash_in(&mut HashBuffer::default(), password)
 }
@@ -82,7 +82,7 @@ fn compute_hash(
     Ok(Output::new(out)?)
 }
 
-/// Whether that is the password. Without a hash it is not, at the same cost.
+/// Whether the password matches the hash. Without a hash the result is `false`, at the same cost.
 fn verify_password(memory: &mut HashBuffer, password: &Secret, hash: Option<&str>) -> Result<bool, String> {
     let is_right = matches_hash(memory, password, hash.unwrap_or(NOBODYS));
     is_right
@@ -102,13 +102,13 @@ fn matches_hash(memory: &mut HashBuffer, password: &Secret, hash: &str) -> passw
     Ok(*expected == compute_hash(memory, &argon2, password, salt, expected.len())?)
 }
 
-/// Where they are computed.
+/// Computes hashes, a few at once.
 pub(crate) struct PasswordHasher {
     turns: FairQueue<HashBuffer>,
     patience: Duration,
 }
 
-/// Whose password is checked.
+/// The user and client that a hash is computed for.
 #[derive(Clone, Copy)]
 pub(crate) struct HashOwner<'a> {
     /// The canonical name.
@@ -118,7 +118,7 @@ pub(crate) struct HashOwner<'a> {
 }
 
 impl PasswordHasher {
-    /// With room for as many as there are cores: 2 to 4. `is_ready` takes the memory for them now, instead of with the first hash.
+    /// Computes as many hashes at once as there are cores, 2 to 4. `is_ready` allocates their memory now instead of with the first hash.
     pub(crate) fn new(is_ready: bool) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, |cores| cores.get());
         Self::with_room(cores.clamp(2, 4), is_ready, PATIENCE)
@@ -136,19 +136,19 @@ impl PasswordHasher {
         Self { turns: FairQueue::new((0..room).map(memory).collect()), patience }
     }
 
-    /// Whether that is the password of this hash. Without a hash it is not, at the same cost.
+    /// Whether the password matches the hash. Without a hash the result is `false`, at the same cost.
     ///
-    /// Where more wait than are computed at once, those with a hash come first. A wrong password is told no earlier than it would be
-    /// without one, so that the time does not tell who has a password.
+    /// If callers have to wait, users with a hash come first. A wrong password is reported no earlier than it would be without a hash,
+    /// so that the response time does not reveal which users have a password.
     pub(crate) async fn verify(
         &self,
         password: Secret,
         hash: Option<String>,
-        whose: HashOwner<'_>,
+        owner: HashOwner<'_>,
     ) -> Result<bool, BackendUnavailable> {
-        let stranger = QueueClass::Stranger(whose.client.to_owned());
+        let stranger = QueueClass::Stranger(owner.client.to_owned());
         let has_hash = hash.is_some();
-        let class = if has_hash { QueueClass::User(whose.user.to_owned()) } else { stranger.clone() };
+        let class = if has_hash { QueueClass::User(owner.user.to_owned()) } else { stranger.clone() };
         let is_right =
             self.run(class, move |memory| verify_password(memory, &password, hash.as_deref())).await?;
         if has_hash && !is_right {
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn nobodys_password_costs_as_much_as_a_wrong_one() {
+    fn password_without_a_hash_costs_as_much_as_a_wrong_one() {
         let password = Secret::new("secret");
         let hash = hash_password(&Secret::new("other")).unwrap();
         // All but what the salt and the hash are.
@@ -275,8 +275,8 @@ mod tests {
         let login = |name: &'static str, hash: Option<String>, password: &'static str| {
             let (slow, done) = (std::sync::Arc::clone(&slow), done.clone());
             tokio::spawn(async move {
-                let whose = HashOwner { user: name, client: "192.0.2.1" };
-                let _ = done.send((name, slow.verify(Secret::new(password), hash, whose).await));
+                let owner = HashOwner { user: name, client: "192.0.2.1" };
+                let _ = done.send((name, slow.verify(Secret::new(password), hash, owner).await));
             })
         };
         for _ in 0..3 {

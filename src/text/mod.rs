@@ -1,6 +1,6 @@
 //! Turns the engine's decision into text for the user: in their language, in the form that their client shows.
 //!
-//! Names of devices and the like come from outside: control characters are left out, and for a page all is escaped.
+//! Names of devices and the like are untrusted: control characters are removed, and HTML is escaped.
 
 mod ascii;
 mod page;
@@ -19,18 +19,18 @@ use page::ClientPage;
 use std::time::Duration;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// Longest name from outside, in characters.
+/// Maximum length of an untrusted name, in characters.
 const LONGEST_NAME: usize = 60;
 
-/// All that an instance can say, and how.
+/// The texts of an instance, by language and client profile.
 #[derive(Clone, Debug)]
 pub struct ClientTexts {
     texts: Texts,
-    /// For clients of which nothing else is said.
+    /// For clients without a profile or language of their own.
     voice: ClientVoice,
 }
 
-/// How one client is spoken to. Cheap to copy.
+/// Language, format and abilities of one client. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ClientVoice {
     language: LanguageTexts,
@@ -38,13 +38,13 @@ pub struct ClientVoice {
     format: PromptFormat,
     is_explained: bool,
     domain: Option<String>,
-    /// What the client is called.
+    /// Display name of the client.
     client: Option<String>,
-    /// Whether a refusal that would not be read is told in a challenge.
+    /// Whether a refusal is shown in a last challenge, since the client does not show it in a reject.
     has_last_challenge: bool,
 }
 
-/// What a message with a code says.
+/// Contents of a message with a code.
 #[derive(Clone, Copy, Debug)]
 pub struct CodeMessage<'a> {
     /// [`Factor::Sms`] or [`Factor::Email`].
@@ -95,7 +95,7 @@ impl ClientTexts {
 
 #[cfg(test)]
 impl ClientVoice {
-    /// English, for a client of which nothing is known.
+    /// English, for an unknown client.
     pub(crate) fn default_voice() -> Self {
         ClientTexts::new(&Config::default(), Texts::built_in().unwrap()).voice_for([], [])
     }
@@ -127,12 +127,12 @@ impl ClientVoice {
         set.into_iter().chain(self.profile.wait).min()
     }
 
-    /// What product it is.
+    /// The client's profile.
     pub fn profile_name(&self) -> &'static ClientProfile {
         self.profile
     }
 
-    /// How it shows a text.
+    /// The format in which the client shows a text.
     pub fn format(&self) -> PromptFormat {
         self.format
     }
@@ -152,7 +152,7 @@ impl ClientVoice {
         }
         let because = prompt.because.filter(|_| self.is_explained);
         let because = because.and_then(|reason| match reason {
-            // The user can log in all the same, with what is asked for.
+            // The user can still log in by answering the question.
             Reason::ProviderUnavailable => Some(self.fill_text(TextKey::ProviderUnavailable, &[])),
             reason => self.reason_text(reason, prompt.left, None),
         });
@@ -207,7 +207,7 @@ impl ClientVoice {
             let message = self.prompt_lines(prompt);
             return Decision { message, echo: self.prompt_echo(), last_state: None, ..decision };
         }
-        // What has to be done next is said in any case, a provider's reason only where reasons are.
+        // The next step is always shown, a provider's reason only if reasons are shown.
         let is_quoted = self.is_explained || decision.reason == Reason::EnrollAtProvider;
         let quote = decision.quote.as_ref().filter(|_| is_quoted);
         let said = match quote {
@@ -264,12 +264,12 @@ impl ClientVoice {
         self.text_lines(&visible_text(text))
     }
 
-    /// What all are told who wait when the server is about to be stopped.
+    /// The text for all waiting users when the server is about to stop.
     pub fn restart_lines(&self) -> Vec<String> {
         self.text_lines(&self.fill_text(TextKey::Restarting, &[]))
     }
 
-    /// What a user without a second factor is told, with the enrolment link if it may be shown.
+    /// The text for a user without a second factor, with the enrolment link if it may be shown.
     pub fn enrolment_lines(&self, link: Option<&str>) -> Vec<String> {
         self.text_lines(&match link {
             Some(link) => self.fill_text(TextKey::EnrolLink, &[(TextVariable::Link, &visible_text(link))]),
@@ -277,7 +277,7 @@ impl ClientVoice {
         })
     }
 
-    /// What the user is told if the link was sent to a mailbox or telephone (masked).
+    /// The text if the link was sent to a mailbox or telephone (masked).
     pub fn enrol_sent(&self, to: &str) -> Vec<String> {
         self.text_lines(&self.fill_text(TextKey::EnrolSent, &[(TextVariable::To, &clean_text(to))]))
     }
@@ -376,7 +376,7 @@ impl ClientVoice {
         Some(self.fill_text(text, &[]))
     }
 
-    /// Heading, a line for each way, and the question.
+    /// Heading, a line for each option, and the question.
     fn list(&self, ways: &[QuestionOption], passcode: bool, because: Option<&str>) -> Vec<String> {
         let (heading, question) = match passcode {
             true => (TextKey::HeadingPasscode, TextKey::OptionPasscode),
@@ -410,7 +410,7 @@ impl ClientVoice {
         }
     }
 
-    /// What can be typed, in one line: every way by its word, and each kind of way.
+    /// Possible inputs in one line: first every option by its word, then every kind of option.
     fn compact_options(&self, ways: &[QuestionOption], passcode: bool) -> [String; 2] {
         let text = if passcode { TextKey::CompactPasscode } else { TextKey::Compact };
         let all: Vec<_> = ways.iter().map(|way| way.choice.to_string()).collect();
@@ -450,7 +450,7 @@ fn whole_minutes(time: Duration) -> String {
     time.as_secs().div_ceil(60).max(1).to_string()
 }
 
-/// Text of a stranger: nothing in it that is not seen, and no new lines.
+/// Cleans an untrusted text: removes invisible characters and line breaks.
 fn visible_text(text: &str) -> String {
     let seen = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
     seen.filter(|c| !is_invisible(*c)).collect::<String>().trim().to_owned()

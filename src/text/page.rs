@@ -7,7 +7,7 @@ use unicode_segmentation::UnicodeSegmentation;
 /// Octets beyond which one grapheme is cut: text from outside may pile up accents.
 const LONGEST_GRAPHEME: usize = 64;
 
-/// What a client shows.
+/// Limits of what a client shows.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ClientPage {
     pub(super) format: PromptFormat,

@@ -110,7 +110,7 @@ fn list_that_does_not_fit_becomes_the_short_form() {
 }
 
 #[test]
-fn questions_are_asked_in_his_language() {
+fn questions_are_asked_in_the_language_of_the_user() {
     for (language, to, expected) in [
         ("en", "XXX-XXX-1234", "Enter the code sent to XXX-XXX-1234: "),
         ("de", "XXX-XXX-1234", "Bitte geben Sie den Code ein, der an XXX-XXX-1234 ging: "),
@@ -146,7 +146,7 @@ fn reason_stands_before_the_question() {
 }
 
 #[test]
-fn who_has_not_shown_that_he_knows_the_password_reads_one_text_for_all_refusals() {
+fn all_refusals_have_one_text_without_a_verified_password() {
     let english = voice("generic", "en");
     for reason in Reason::ALL.iter().copied().filter(|reason| *reason != Reason::Cancelled) {
         let locked = Some(Duration::from_secs(60));
@@ -175,7 +175,7 @@ fn proven(reason: Reason) -> Decision {
 }
 
 #[test]
-fn who_knows_the_password_reads_why_unless_that_is_off() {
+fn verified_password_shows_the_reason_unless_turned_off() {
     let english = voice("generic", "en");
     let locked = Some(Duration::from_secs(61));
     let told = |reason| english.refusal_lines(&Decision { locked, ..proven(reason) }).concat();
@@ -184,7 +184,7 @@ fn who_knows_the_password_reads_why_unless_that_is_off() {
     assert_eq!(told(Reason::LockedByProvider), "Your account is locked. Ask your help desk.");
     assert_eq!(told(Reason::RefusedByProvider), "You may not log in now, or not from here.");
     assert_eq!(told(Reason::ProviderUnavailable), "Your login cannot be checked now. Try again later.");
-    assert_eq!(told(Reason::Fraud), "", "what he said is nobody's business");
+    assert_eq!(told(Reason::Fraud), "", "the reason of a fraud report is not shown");
     let silent = words(|config| config.client.explain = ExplainRefusals::No).voice_for([], []);
     assert!(silent.refusal_lines(&Decision { locked, ..proven(Reason::Locked) }).is_empty());
     assert_eq!(

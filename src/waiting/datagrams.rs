@@ -1,5 +1,4 @@
-//! What passes between waits and the server: datagrams that come from it, the answers to them, and what is tidied up when
-//! something gets lost.
+//! Datagrams between waits and the server: requests, replies, and clean-up after losses.
 
 use super::loopback_packet::{LoopbackReply, LoopbackRequest, ReplyCode};
 use super::open_waits::{AGAIN, CLAIM, OpenWaits};
@@ -14,14 +13,14 @@ use std::time::{Duration, Instant};
 pub(crate) enum DatagramOutcome {
     /// It belongs to a wait.
     Waiting,
-    /// It belongs to none, and was refused.
+    /// It belongs to no wait, and was refused.
     Unknown,
     /// It is not signed; it was not answered.
     Stranger,
 }
 
 impl OpenWaits {
-    /// A datagram came to the responder. Every one that is signed is answered, now or when its wait ends.
+    /// Handles a datagram at the responder. Every signed request is answered, now or when its wait ends.
     pub(crate) fn receive_datagram(&self, datagram: &[u8], from: SocketAddr) -> DatagramOutcome {
         let Some(request) = LoopbackRequest::parse(datagram, &self.secret) else {
             return DatagramOutcome::Stranger;
@@ -70,8 +69,8 @@ impl OpenWaits {
         DatagramOutcome::Waiting
     }
 
-    /// Tidies up: packets that never came, answers that were not taken, results that are old. Returns users whose packets never
-    /// came.
+    /// Cleans up packets that never arrived, replies that were not taken and expired results. Returns the users of packets that never
+    /// arrived.
     pub(crate) fn remove_expired(&self) -> Vec<String> {
         let mut table = self.lock_table();
         let now = Instant::now();
@@ -128,7 +127,7 @@ impl OpenWaits {
         names
     }
 
-    /// Tells a packet what was decided.
+    /// Delivers the decision to a packet.
     pub(crate) fn deliver_decision(&self, table: &mut WaitTable, token: &WaitToken, decision: Decision) {
         let Some(packet) = table.seats.get_mut(token) else { return };
         packet.decision = Some(decision);
@@ -160,7 +159,7 @@ impl OpenWaits {
         packet.how = HandlingMode::Answered { to, octets, first: now, last: now };
     }
 
-    /// On loopback; what is lost is sent again by the sweep.
+    /// Sends on loopback. The sweep resends a reply that was lost.
     fn send(&self, octets: &[u8], to: SocketAddr) {
         let _ = self.socket.send_to(octets, to);
     }

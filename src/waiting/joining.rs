@@ -1,7 +1,8 @@
 //! Which wait a packet goes to, so that there is one question for each attempt and one accept for each approval.
 //!
 //! A packet joins a question that is open, or has just been answered, if its fingerprint is the same; it comes here only after
-//! its own first factor has been found right. The newest has the wait, and the older is refused.
+//! its own first factor has been found right. The newest packet is attached to the wait, and
+//! the older is refused.
 
 use super::open_waits::{OpenWaits, ParkedHandle};
 use super::table::{HandlingMode, WaitEntry, WaitTable, WaitingPacket};
@@ -10,30 +11,30 @@ use crate::engine::{Decision, Reason};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How a packet came to wait, or why not.
+/// The result of joining a packet to a wait.
 pub(crate) enum JoinOutcome {
-    /// The wait goes on without it: it has the answer already.
+    /// The question is answered already; this is the decision.
     Decided(Box<Decision>),
-    /// It has the wait now.
+    /// The packet is attached to the wait.
     Seated(ParkedHandle),
     /// The user sees the number that stands here; no packet waits.
     Number(WaitId, String),
     /// Another attempt of the user is waiting.
     Refused,
-    /// There is none that it could have.
+    /// There is no wait that it could join.
     Nothing,
     /// A new one is open, with the packet in it unless the user is challenged meanwhile.
     Opened(OpenedWait, Option<ParkedHandle>),
 }
 
-/// What became of a wait when its user was known.
+/// The result of assigning a user to a wait.
 #[derive(Debug)]
 pub(crate) enum AdoptOutcome {
-    /// It is a question of its own, with this number to find if there is one.
+    /// The wait keeps its own question, with this number to find if there is one.
     Alone(Option<String>),
-    /// Its packet has another one now.
+    /// Its packet was moved to another wait.
     Moved,
-    /// The user sees the number of that one.
+    /// The user is shown the number of that other wait.
     Number(WaitId, String),
     /// The user has answered already.
     Decided(Box<Decision>),
@@ -42,7 +43,7 @@ pub(crate) enum AdoptOutcome {
 }
 
 impl OpenWaits {
-    /// Where a packet goes: to the question that is open to its user already, or to a new one.
+    /// Joins the packet to the open question to its user, or opens a new wait.
     pub(crate) fn join_or_open(self: &Arc<Self>, opening: NewWait) -> JoinOutcome {
         let mut table = self.lock_table();
         if let Some(joined) =
@@ -96,7 +97,7 @@ impl OpenWaits {
         self.join_wait(&mut table, id, fingerprint)
     }
 
-    /// What a question to this user that is open, or has just been answered, means for the packet. None: a new one is put.
+    /// Joins the packet to a question to this user that is open or has just been answered. `None`: a new question is asked.
     fn join(
         self: &Arc<Self>,
         table: &mut WaitTable,
@@ -204,7 +205,7 @@ impl OpenWaits {
         }
         table.claim_user(user.clone(), id);
         if number.is_some() {
-            table.is_unclaimed(id, user.proven);
+            table.track_unattended(id, user.proven);
         }
         AdoptOutcome::Alone(number)
     }
@@ -218,7 +219,7 @@ impl OpenWaits {
         }
     }
 
-    /// A new seat, which takes the wait over from an older one.
+    /// Attaches a new packet to the wait, in place of an older one.
     fn seat_packet(self: &Arc<Self>, table: &mut WaitTable, id: WaitId) -> Option<ParkedHandle> {
         let mut token = WaitToken::default();
         getrandom::fill(&mut token).ok()?;
@@ -230,7 +231,7 @@ impl OpenWaits {
         Some(ParkedHandle { waits: Arc::clone(self), token, thread: None })
     }
 
-    /// The packet that has the wait loses it to a newer one.
+    /// Detaches and refuses the packet attached to the wait, because a newer one replaces it.
     fn supersede_packet(&self, table: &mut WaitTable, id: WaitId) {
         let Some(wait) = table.waits.get_mut(&id) else { return };
         let user = wait.user.as_ref().map(|asked| asked.name.clone());
@@ -239,7 +240,7 @@ impl OpenWaits {
         }
     }
 
-    /// A kept result goes to a newcomer; the packet that had been told the same and has not taken it is refused.
+    /// Gives a kept decision to a new packet. If it is an accept, an older packet that has not taken it yet is refused.
     fn hand_out(&self, table: &mut WaitTable, id: WaitId, decision: &Decision) {
         if decision.verdict().lets_in() {
             self.supersede_packet(table, id);

@@ -1,5 +1,5 @@
-//! The few kinds of RADIUS packets (RFC 2865, section 3) that pass between the server and our responder. Everything that comes
-//! in may come from a stranger: what is not signed with the secret is not looked at.
+//! The few kinds of RADIUS packets (RFC 2865, section 3) that pass between the server and our responder. Any local
+//! process can send to it: a packet that is not signed with the secret is dropped without being parsed further.
 
 use crate::config::profile::PromptEcho;
 use crate::types::Secret;
@@ -12,7 +12,7 @@ pub struct LoopbackRequest {
     pub id: u8,
     /// Request authenticator.
     pub authenticator: [u8; 16],
-    /// The one State in it.
+    /// Its only State.
     pub state: Option<Vec<u8>>,
     proxy_states: Vec<Vec<u8>>,
 }
@@ -23,7 +23,7 @@ impl std::fmt::Debug for LoopbackRequest {
     }
 }
 
-/// What a request is answered.
+/// Code of a reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReplyCode {
     /// Access-Accept.

@@ -1,9 +1,9 @@
-//! Logins that wait, and the packets that wait for them. One wait is one question to a user; any number of packets may come for
-//! it one after the other, and the newest has it: one approval gives one accept.
+//! Logins that wait for an answer, and the packets attached to them. One wait is one question to a user. Any number of packets may
+//! join it one after the other, and the newest replaces the older: one approval gives one accept.
 //!
-//! The rules are in [`joining`]; [`table`] is what is known, [`datagrams`] what passes between us and the server.
+//! The rules are in [`joining`]; [`table`] holds the state, [`datagrams`] exchanges packets with the server.
 //!
-//! A packet has a [`ParkedHandle`]. It is told the decision by a datagram of the responder (parked), or by a condition variable (a
+//! A packet has a [`ParkedHandle`]. The decision reaches it by a datagram of the responder (parked), or by a condition variable (a
 //! thread that waits). Nothing here decides; the engine's future runs in [`crate::app::App`] and ends in [`OpenWaits::resolve_wait`].
 
 mod datagrams;

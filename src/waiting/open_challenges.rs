@@ -8,30 +8,30 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How long an answer may take.
+/// Lifetime of a challenge.
 const LIFE: Duration = Duration::from_secs(120);
-/// Challenges that are remembered at most, without and with a proven password each; beyond, the oldest of these are forgotten.
+/// Maximum number of challenges, counted separately without and with a proven password. Beyond it the oldest of the kind is dropped.
 const MOST: usize = 50_000;
 
-/// All that are open.
-#[derive(Debug, Default)]
+/// All open challenges. No `Debug`: a State is a bearer secret.
+#[derive(Default)]
 pub(crate) struct OpenChallenges(Mutex<IssuedChallenge>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct IssuedChallenge {
     open: HashMap<String, OpenChallenge>,
-    /// Every State, oldest first, until its time is over: those without a proven password, and those with.
+    /// States without a proven password until they expire, oldest first.
     unproven: VecDeque<(Instant, String)>,
     proven: VecDeque<(Instant, String)>,
 }
 
 #[derive(Debug)]
 struct OpenChallenge {
-    whose: ChallengeOwner,
+    owner: ChallengeOwner,
     wait: WaitId,
 }
 
-/// To whom a challenge was sent: only from there its answer counts.
+/// The recipient of a challenge. An answer from elsewhere is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ChallengeOwner {
     /// The canonical name that they log in with.
@@ -40,15 +40,15 @@ pub(crate) struct ChallengeOwner {
     pub(super) client: String,
     /// Calling-Station-Id.
     pub(super) calling_station: String,
-    /// Where it was put.
+    /// The instance and virtual server that sent it.
     pub(super) endpoint: LoginEndpoint,
-    /// Who had found the password right; none where none is asked for.
+    /// What verified the password; `None` if no password was verified.
     pub(super) verifier: Option<PasswordVerifier>,
 }
 
 impl ChallengeOwner {
-    /// Whose this attempt is; none if its name is none. A question is put only behind a right password, so one whose password is
-    /// still to be checked answers it if the same one checks both.
+    /// The owner of this attempt; `None` if its user name is invalid. A question is asked only after the password was verified, so an
+    /// attempt with an unverified password can answer it if the same verifier checks both.
     pub(crate) fn owner_of(attempt: &LoginAttempt, names: &NameRules) -> Option<Self> {
         Some(Self {
             user: UserName::parse(&attempt.user, names).ok()?,
@@ -61,8 +61,8 @@ impl ChallengeOwner {
 }
 
 impl OpenChallenges {
-    /// A new State. `None` without randomness.
-    pub(crate) fn issue_state(&self, whose: ChallengeOwner, is_proven: bool, wait: WaitId) -> Option<String> {
+    /// Issues a new State. `None` if the system provides no randomness.
+    pub(crate) fn issue_state(&self, owner: ChallengeOwner, is_proven: bool, wait: WaitId) -> Option<String> {
         let mut octets = [0; 16];
         getrandom::fill(&mut octets).ok()?;
         let state = encode_state(&octets);
@@ -71,18 +71,18 @@ impl OpenChallenges {
             issued.forget_oldest(is_proven);
         }
         issued.queue_mut(is_proven).push_back((Instant::now(), state.clone()));
-        issued.open.insert(state.clone(), OpenChallenge { whose, wait });
+        issued.open.insert(state.clone(), OpenChallenge { owner, wait });
         Some(state)
     }
 
     /// The question that this State belongs to, if it is this user's. It stays valid: the wait has its own rules for
     /// repeated packets.
-    pub(crate) fn find_question(&self, state: &[u8], whose: &ChallengeOwner) -> Option<WaitId> {
+    pub(crate) fn find_question(&self, state: &[u8], owner: &ChallengeOwner) -> Option<WaitId> {
         let state = std::str::from_utf8(state).ok()?;
-        self.pending_challenges().open.get(state).filter(|open| open.whose == *whose).map(|open| open.wait)
+        self.pending_challenges().open.get(state).filter(|open| open.owner == *owner).map(|open| open.wait)
     }
 
-    /// Those whose time is not over.
+    /// Locks the table and drops expired challenges.
     fn pending_challenges(&self) -> MutexGuard<'_, IssuedChallenge> {
         let mut issued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for is_proven in [false, true] {
@@ -110,7 +110,7 @@ impl IssuedChallenge {
 mod tests {
     use super::*;
 
-    fn whose(user: &str, client: &str) -> ChallengeOwner {
+    fn owner(user: &str, client: &str) -> ChallengeOwner {
         ChallengeOwner {
             user: UserName::from_canonical(user),
             client: client.into(),
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn state_is_good_for_the_same_user_from_the_same_place() {
         let challenges = OpenChallenges::default();
-        let alice = whose("alice", "192.0.2.1");
+        let alice = owner("alice", "192.0.2.1");
         let state = challenges.issue_state(alice.clone(), true, WaitId::default()).unwrap();
         assert!(crate::engine::is_state(state.as_bytes()));
         assert!(challenges.find_question(state.as_bytes(), &alice).is_some());
@@ -132,8 +132,8 @@ mod tests {
             ..alice.clone()
         };
         for other in [
-            whose("bob", "192.0.2.1"),
-            whose("alice", "192.0.2.2"),
+            owner("bob", "192.0.2.1"),
+            owner("alice", "192.0.2.2"),
             elsewhere("mfa", "other"),
             elsewhere("other", "default"),
             ChallengeOwner { verifier: None, ..alice.clone() },
@@ -146,7 +146,7 @@ mod tests {
 
     #[test]
     fn so_many_are_remembered_and_the_oldest_forgotten() {
-        let (challenges, alice) = (OpenChallenges::default(), whose("alice", "192.0.2.1"));
+        let (challenges, alice) = (OpenChallenges::default(), owner("alice", "192.0.2.1"));
         let issue = |is_proven| challenges.issue_state(alice.clone(), is_proven, WaitId::default()).unwrap();
         let (proven, first, second) = (issue(true), issue(false), issue(false));
         (2..=MOST).for_each(|_| drop(issue(false)));

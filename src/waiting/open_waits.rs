@@ -1,4 +1,4 @@
-//! All waits of an instance, and the places of the packets that wait.
+//! All waits of an instance, and the handles of the packets that wait.
 
 use super::table::{HandlingMode, WaitEntry, WaitTable};
 use super::wait::{WaitCounts, WaitId, WaitStatus, WaitToken};
@@ -9,9 +9,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::OwnedSemaphorePermit;
 
-/// A packet that was parked and that the server has not sent on by then is gone.
+/// Time after which a parked packet that the server has not proxied is taken to be lost.
 pub(super) const CLAIM: Duration = Duration::from_secs(2);
-/// An answer that the server has not taken is sent again.
+/// Interval at which a reply that the server has not taken is resent.
 pub(super) const AGAIN: Duration = Duration::from_millis(250);
 
 /// All waits of an instance.
@@ -24,18 +24,18 @@ pub(crate) struct OpenWaits {
     pub(super) per_user: usize,
 }
 
-/// A packet's place. Dropped, the packet is gone: the wait goes on for another one, until its time is up.
+/// The handle of a waiting packet. Dropping it detaches the packet: the wait stays open for another one until its deadline.
 pub struct ParkedHandle {
     pub(super) waits: Arc<OpenWaits>,
-    /// By which it is known again.
+    /// Identifies the packet.
     pub token: WaitToken,
-    /// The thread that it may keep while it waits.
+    /// The permit for the thread that the packet keeps while it waits.
     pub(crate) thread: Option<OwnedSemaphorePermit>,
 }
 
 impl std::fmt::Debug for ParkedHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Seat")
+        f.write_str("ParkedHandle")
     }
 }
 
@@ -62,7 +62,7 @@ impl OpenWaits {
         Self { table: Mutex::default(), resolved: Condvar::new(), socket, secret, keep, per_user: 1 }
     }
 
-    /// With so many open questions to one user.
+    /// Sets the maximum number of open questions to one user.
     pub(crate) fn with_limit(self, per_user: usize) -> Self {
         Self { per_user, ..self }
     }
@@ -76,7 +76,7 @@ impl OpenWaits {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The wait has come to its end.
+    /// Ends the wait with this decision.
     pub(crate) fn resolve_wait(&self, id: WaitId, decision: Decision) {
         let mut table = self.lock_table();
         let Some(wait) = table.waits.get_mut(&id) else { return };
@@ -91,7 +91,7 @@ impl OpenWaits {
         }
     }
 
-    /// What was decided on this packet, once it is known; it has it from now on.
+    /// Takes the decision on this packet, once it is made.
     pub(crate) fn take_decision(&self, token: &WaitToken) -> Option<Decision> {
         let mut table = self.lock_table();
         let packet = table.seats.get_mut(token)?;
@@ -104,7 +104,7 @@ impl OpenWaits {
         Some(decision)
     }
 
-    /// Waits for the decision on this thread, looking up now and then whether it should stop.
+    /// Blocks this thread until the decision is made, and polls `stopped` meanwhile.
     pub(crate) fn block_for_decision(
         &self,
         seat: &ParkedHandle,
@@ -142,7 +142,7 @@ impl OpenWaits {
         (table.waits.values().filter(|wait| wait.decision.is_none()).count(), table.seats.len())
     }
 
-    /// Opens no more waits. Those that are open go on, and packets may still join them.
+    /// Opens no more waits. Open waits continue, and packets may still join them.
     pub(crate) fn refuse_new(&self) {
         self.lock_table().closed = true;
     }
@@ -166,7 +166,7 @@ impl OpenWaits {
         }
     }
 
-    /// How much is waiting.
+    /// Number of waits, by how they wait.
     pub(crate) fn wait_counts(&self) -> WaitCounts {
         let table = self.lock_table();
         let mut counts = WaitCounts::default();

@@ -1,5 +1,5 @@
 //! The home server that parked requests wait at: a UDP socket of the loopback interface, read by a thread of its own, so that
-//! no burst is lost while others work. It also tidies up.
+//! no burst is lost while other threads are busy. It also runs the sweep.
 
 use super::datagrams::DatagramOutcome;
 use super::open_waits::OpenWaits;
@@ -11,23 +11,23 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How often it tidies up.
+/// Interval between sweeps.
 const SWEEP: Duration = Duration::from_millis(250);
 
-/// The socket, before anybody reads it.
+/// The bound socket, before its thread is started.
 pub(crate) struct BoundSocket {
     pub(crate) socket: UdpSocket,
     pub(crate) address: SocketAddr,
     pub(crate) secret: Secret,
 }
 
-/// The thread. Dropped, it ends.
+/// The responder's thread, which ends when this is dropped.
 pub(crate) struct Responder {
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What a packet that never came is told to.
+/// Called with the user of a packet that never arrived.
 pub(crate) type LostHandler = Box<dyn Fn(&str) + Send>;
 /// Called with the kind of a datagram that was refused: `unknown` or `forged`.
 pub(crate) type RefusedHandler = Box<dyn Fn(&'static str) + Send>;
@@ -46,7 +46,7 @@ impl BoundSocket {
 }
 
 impl Responder {
-    /// Reads the socket until it is dropped. `lost` is told of users whose packets were parked and never came.
+    /// Reads the socket until the responder is dropped. `lost` is called with the users of packets that were parked and never arrived.
     pub(crate) fn start(
         socket: UdpSocket,
         waits: Arc<OpenWaits>,

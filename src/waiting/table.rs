@@ -1,4 +1,4 @@
-//! What is known of logins that wait: waits, the packets that have them, and whose they are.
+//! The state of waiting logins: waits, the packets attached to them, and their users.
 
 use super::loopback_packet::LoopbackRequest;
 use super::wait::{AskedUser, AttemptFingerprint, NewWait, OpenedWait, WaitId, WaitToken};
@@ -10,28 +10,29 @@ use std::net::SocketAddr;
 use std::time::Instant;
 use tokio::sync::watch;
 
-/// Waits without a packet at most, without and with a proven password each; challenges about them are as many.
+/// Maximum number of waits without a packet, counted separately without and with a proven password. The number of their challenges
+/// has the same limit.
 pub(crate) const UNATTENDED: usize = 50_000;
 
-/// Everything, behind one lock.
+/// All state, behind one lock.
 #[derive(Default)]
 pub(crate) struct WaitTable {
     pub(super) waits: HashMap<WaitId, WaitEntry>,
     pub(super) seats: HashMap<WaitToken, WaitingPacket>,
     pub(super) users: HashMap<AskedUser, Vec<WaitId>>,
-    /// Waits of which it is not known yet whether their user is asked, by what their packets have in common.
+    /// Waits that are not yet known to need a push, by the digest that their packets have in common.
     pub(super) begun: HashMap<[u8; 32], WaitId>,
     /// Waits by the datagram that opened them.
     pub(super) datagrams: HashMap<[u8; 32], WaitId>,
-    /// Waits that were opened without a packet, oldest first, and some that are over: those without a proven password.
+    /// Waits that were opened without a packet and without a proven password, oldest first; some may have ended.
     pub(super) unproven: VecDeque<WaitId>,
-    /// Waits with a verified password.
+    /// The same with a proven password.
     pub(super) proven: VecDeque<WaitId>,
     pub(super) next: u64,
     pub(super) closed: bool,
 }
 
-/// A question that is open, or whose answer is kept for a moment.
+/// An open question, or one that was answered a moment ago.
 pub(crate) struct WaitEntry {
     pub(super) user: Option<AskedUser>,
     pub(super) client: String,
@@ -42,11 +43,11 @@ pub(crate) struct WaitEntry {
     /// The packet that gets the answer.
     pub(super) seat: Option<WaitToken>,
     pub(super) decision: Option<(Decision, Instant)>,
-    /// Its first value ends the wait.
+    /// Set to `true` to end the wait.
     pub(super) stop: watch::Sender<bool>,
     /// The number that the user has to find on the device.
     pub(super) number: Option<String>,
-    /// The number that they were shown, which stays on their device.
+    /// The number that the user was shown. It stays on the device after `number` is cleared.
     pub(super) shown: Option<String>,
     /// The datagram that opened it.
     pub(super) datagram: Option<[u8; 32]>,
@@ -63,20 +64,20 @@ pub(crate) struct WaitingPacket {
 
 /// How a packet waits.
 pub(crate) enum HandlingMode {
-    /// It has been parked; whether the server proxies it is to be seen.
+    /// The request has been parked; the server has not proxied it yet.
     Leaving,
-    /// It is on its way to the responder. If its datagram gets lost, the client's next one makes the server send another.
+    /// The request is on its way to the responder. If the datagram is lost, the client's retransmission makes the server resend it.
     Sent,
     /// It waits at the responder.
     Parked(SocketAddr, LoopbackRequest),
-    /// Its answer is on the way back to the server.
+    /// The reply is on its way back to the server.
     Answered { to: SocketAddr, octets: Vec<u8>, first: Instant, last: Instant },
     /// A thread of the server waits.
     Blocking,
 }
 
 impl WaitTable {
-    /// How the packet that has this wait waits.
+    /// The mode of the packet attached to this wait.
     pub(crate) fn packet_of(&self, wait: &WaitEntry) -> Option<&HandlingMode> {
         self.seats.get(&wait.seat?).map(|packet| &packet.how)
     }
@@ -113,14 +114,14 @@ impl WaitTable {
         let is_unattended = wait.number.is_some();
         self.waits.insert(id, wait);
         if is_unattended {
-            self.is_unclaimed(id, is_proven);
+            self.track_unattended(id, is_proven);
         }
         OpenedWait { id, stop, deadline, number }
     }
 
-    /// No packet of the server's waits for this one, so that nothing of the server's bounds how many there are: beyond
-    /// [`UNATTENDED`] the oldest is ended and forgotten, unless a packet has come for it.
-    pub(crate) fn is_unclaimed(&mut self, id: WaitId, is_proven: bool) {
+    /// Records a wait without a packet. The server's limits do not bound their number: beyond [`UNATTENDED`] the oldest is ended and
+    /// removed, unless a packet has joined it.
+    pub(crate) fn track_unattended(&mut self, id: WaitId, is_proven: bool) {
         let order = if is_proven { &mut self.proven } else { &mut self.unproven };
         order.push_back(id);
         if order.len() <= UNATTENDED {
@@ -139,7 +140,7 @@ impl WaitTable {
         ids.filter_map(|id| self.waits.get(id).map(|wait| (*id, wait)))
     }
 
-    /// The number that the user has to find on their device, or the next one that none of their other questions has.
+    /// The wanted number, or the next one that no other open question of the user has.
     pub(crate) fn free_number(&self, user: &AskedUser, wanted: &str) -> String {
         let taken: Vec<&str> = self
             .waits_of(user)
@@ -169,7 +170,7 @@ impl WaitTable {
         }
     }
 
-    /// The packet has that wait from now on.
+    /// Attaches the packet to that wait.
     pub(crate) fn move_packet(&mut self, token: &WaitToken, to: WaitId) {
         if let (Some(packet), Some(wait)) = (self.seats.get_mut(token), self.waits.get_mut(&to)) {
             packet.wait = to;
@@ -177,7 +178,7 @@ impl WaitTable {
         }
     }
 
-    /// The answer has gone to a packet. An accept is for one.
+    /// Records that a packet received the decision. An accept is given to one packet only.
     pub(crate) fn mark_delivered(&mut self, id: WaitId, decision: &Decision) {
         if decision.verdict().lets_in() {
             self.remove_wait(id);

@@ -411,7 +411,7 @@ fn closed_waits_open_no_more_and_are_told_to_end() {
 }
 
 #[test]
-fn who_does_not_know_the_password_keeps_nobody_out() {
+fn login_without_the_password_does_not_block_others() {
     let rig = Rig::new();
     let unproven =
         NewWait { user: Some(AskedUser { proven: false, ..asked("alice") }), ..opening(None, at(1), None) };

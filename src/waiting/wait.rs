@@ -1,17 +1,17 @@
-//! What is known of one wait.
+//! Plain data about one wait.
 
 use crate::types::{Timestamp, UserName};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// By which a parked packet is known again: 128 random bits.
+/// Identifies a parked packet: 128 random bits, a bearer secret.
 pub type WaitToken = [u8; 16];
 
 /// Identifies a wait in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub(crate) struct WaitId(pub(super) u64);
 
-/// What makes two packets packets of one attempt.
+/// Identifies packets of the same attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AttemptFingerprint {
     /// A keyed digest of client, user, station, port, session, service and password.
@@ -25,8 +25,8 @@ pub struct AttemptFingerprint {
 }
 
 impl AttemptFingerprint {
-    /// The very same datagram is of the same attempt whatever its port, if policy says the same of it: its client has sent it again
-    /// from another socket.
+    /// Whether both packets are of one attempt. An identical datagram is of the same attempt from any port, if its digest is the same:
+    /// its client has resent it from another socket.
     pub(super) fn is_same_datagram(&self, other: &Self) -> bool {
         let is_same = self.datagram.is_some() && self.datagram == other.datagram;
         self.digest == other.digest && (is_same || self.roams || self.port == other.port)
@@ -40,15 +40,15 @@ pub struct WaitStatus {
     pub user: String,
     /// The client's address.
     pub client: String,
-    /// Since when, in milliseconds since the epoch.
+    /// When the wait began, in milliseconds since the epoch.
     pub since: u64,
-    /// For how many more seconds at most.
+    /// Time to its deadline, in seconds.
     pub left: u64,
     /// `parked`, `blocking`, or `unattended`: no packet waits at the moment.
     pub how: String,
 }
 
-/// How many logins wait, by how they do.
+/// Number of waiting logins, by how they wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct WaitCounts {
     /// Without a thread.
@@ -78,13 +78,13 @@ pub(crate) struct AskedUser {
     pub(crate) proven: bool,
 }
 
-/// What a new wait is made from.
+/// Parameters of a new wait.
 pub(crate) struct NewWait {
     /// The user who receives the push, if there is one.
     pub(crate) user: Option<AskedUser>,
     pub(crate) client: String,
     pub(crate) fingerprint: AttemptFingerprint,
-    /// Where it is not known yet whether a user is asked: what the same packet, sent again, has in common with this one.
+    /// If it is not known yet whether a push follows: the digest that a retransmission has in common with this packet.
     pub(crate) begun: Option<[u8; 32]>,
     pub(crate) since: Timestamp,
     pub(crate) limit: Duration,

@@ -1,6 +1,6 @@
 //! Mails new users their tokens: each to the mailbox in the directory, and nowhere else.
 
-use super::SyncProgress;
+use super::report::SyncProgress;
 use crate::config::Config;
 use crate::engine::messenger::{MailPicture, TextMessage};
 use crate::engine::provider::ProviderError;
@@ -12,13 +12,13 @@ use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
-/// Mails that are under way at once.
+/// Number of mails that are sent concurrently.
 const AT_ONCE: usize = 8;
 
-/// What the picture is called.
+/// File name of the QR code.
 const NAME: &str = "qr.png";
 
-/// Sends all that are to be sent, and returns how many were. Where no relay can be reached, the rest stays for the next run.
+/// Sends all pending mails and returns how many were sent. If no relay can be reached, the rest is left to the next run.
 pub(super) fn send(
     config: &Config,
     store: &SqliteStore,

@@ -1,4 +1,4 @@
-//! The command's side.
+//! The client's side: the `mfa` command.
 
 use super::protocol::{AnswerLine, ControlRequest, InstanceOverview, LONGEST_LINE};
 use super::socket::ControlSocket;
@@ -11,14 +11,14 @@ use tokio::time::timeout;
 
 /// How long a server may take for each line.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long it may take for all that it says; a server of this version ends before.
+/// Time limit for the whole answer; a server of this version ends before.
 const LONGEST_STATUS: Duration = Duration::from_secs(40);
-/// The same for a drain, beside what it is told to wait.
+/// The same for a drain, in addition to its waiting time.
 const LONGEST_DRAIN: Duration = Duration::from_secs(60);
-/// Octets that are read at most; more waits than that fit into no server.
+/// Maximum size of an answer, in octets; no server holds that many waits.
 const MOST: u64 = 64 * 1024 * 1024;
 
-/// What an instance tells of itself.
+/// The status of an instance.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InstanceReport {
     /// Without the waits.
@@ -27,7 +27,7 @@ pub struct InstanceReport {
     pub waits: Vec<WaitStatus>,
 }
 
-/// What became of the logins that waited.
+/// The result of a drain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DrainReport {
     /// How many there were.
@@ -47,7 +47,7 @@ pub enum ControlError {
     Silent(String),
 }
 
-/// Asks an instance how it is.
+/// Queries the status of an instance.
 ///
 /// # Errors
 ///
@@ -63,7 +63,8 @@ pub fn request_status(socket: &ControlSocket) -> Result<InstanceReport, ControlE
     Ok(InstanceReport { overview, waits })
 }
 
-/// Has an instance answer all that wait, after `wait` at most, and let no more logins wait. `left` is told how many there are.
+/// Drains an instance: no more logins wait, and all that do are answered, after `wait` at most. `left` is called with the number of
+/// remaining logins.
 ///
 /// # Errors
 ///

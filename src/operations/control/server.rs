@@ -9,19 +9,19 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader, BufWriter};
 use tokio::time::{Instant, sleep, timeout};
 
-/// How long a client may take to say what it wants.
+/// Time limit for a client's request.
 const ASKING: Duration = Duration::from_secs(3);
-/// How long it may take to read a line.
+/// Time limit for the client to read a line.
 const READING: Duration = Duration::from_secs(3);
-/// How long the whole of a status may take.
+/// Time limit for a whole status.
 const TELLING: Duration = Duration::from_secs(30);
-/// How often it is told how a drain stands.
+/// Interval between progress lines of a drain.
 const TICK: Duration = Duration::from_millis(100);
-/// What a drain may be told to wait, at most.
+/// Longest waiting time of a drain.
 const LONGEST_DRAIN: Duration = Duration::from_secs(3600);
-/// Waits are ended so many at a time, with a pause, so that neither provider nor server gets all at once.
+/// Number of waits that are ended at a time, with a pause between, to spread the load on provider and server.
 const BATCH: (usize, Duration) = (50, Duration::from_millis(10));
-/// How long it may take, once all are ended, until the server has the answers.
+/// Time limit, once all waits are ended, for the server to take the answers.
 const ANSWERING: Duration = Duration::from_secs(10);
 
 /// What answers requests about one instance.

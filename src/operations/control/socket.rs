@@ -1,4 +1,4 @@
-//! Where sockets lie, what they are called, and who listens there.
+//! Paths of the control sockets, and the listener.
 
 use super::server::ControlServer;
 use super::system::{ControlListener, MISSING, bind, connect, is_socket};
@@ -23,7 +23,7 @@ pub struct ControlSocket {
     label: String,
 }
 
-/// A socket of this process. Dropped, it is gone from the folder.
+/// A socket of this process. Dropping it removes it from the folder.
 pub(crate) struct ListeningSocket(PathBuf);
 
 impl Drop for ListeningSocket {
@@ -50,7 +50,7 @@ impl ControlSocket {
         self.label == file_label(instance)
     }
 
-    /// Removes what a process has left that ended without doing so.
+    /// Removes the socket of a process that ended without removing it.
     pub(crate) fn remove(&self) {
         if is_socket(&self.path) {
             let _ = std::fs::remove_file(&self.path);

@@ -145,7 +145,7 @@ fn socket_is_private_and_goes_with_its_process() {
 
 #[cfg(unix)]
 #[test]
-fn socket_of_a_dead_process_is_removed_by_who_finds_it() {
+fn socket_of_a_dead_process_is_removed_when_found() {
     let folder = tempfile::tempdir().unwrap();
     drop(std::os::unix::net::UnixListener::bind(folder.path().join("mfa-vpn-4194304.sock")).unwrap());
     let found = list_sockets(folder.path()).unwrap();
@@ -155,7 +155,7 @@ fn socket_of_a_dead_process_is_removed_by_who_finds_it() {
 
 #[cfg(unix)]
 #[test]
-fn whoever_never_says_what_he_wants_keeps_nobody_else_waiting() {
+fn client_without_a_request_does_not_delay_others() {
     use std::os::unix::net::UnixStream;
     let (folder, runtime, waits) = (tempfile::tempdir().unwrap(), runtime(), waits());
     let _listening = runtime.block_on(listen_in(folder.path(), "vpn", desk(&waits))).unwrap();

@@ -1,4 +1,4 @@
-//! Sockets as Unix has them.
+//! Unix domain sockets.
 
 use std::io;
 use std::path::Path;
@@ -25,7 +25,7 @@ pub(super) fn bind(path: &Path) -> io::Result<ControlListener> {
     let socket = UnixSocket::new_stream()?;
     socket.bind(&fresh)?;
     let ready = || {
-        // Before anybody can connect.
+        // Before a client can connect.
         std::fs::set_permissions(&fresh, std::fs::Permissions::from_mode(0o600))?;
         let door = socket.listen(64)?;
         std::fs::rename(&fresh, path)?;
