@@ -4,7 +4,8 @@
 use super::challenges;
 use super::error::{StoreFault, from_text};
 use super::failures::{
-    FirstOfTwoCodes, clear_failures, client_budget, find_failure, find_strikes, insert_audit_row, stored_time, write_failure,
+    FirstOfTwoCodes, clear_failures, client_budget, find_failure, find_strikes, insert_audit_row,
+    stored_time, write_failure,
 };
 use super::keyring::Keyring;
 use super::pending_passcodes::{self, PendingRow};
@@ -15,7 +16,8 @@ use super::seal::{self, SealedPlace};
 use crate::config::FailureLimits;
 use crate::engine::port::{Account, AttemptCommit, AttemptFinding, AuditRecord, SecondCode, SpendPasscode};
 use crate::engine::{
-    AttemptSource, FailureBudget, FailureCounts, Gate, PasscodeTag, PasswordProof, Reason, RefusalReason, Strikes,
+    AttemptSource, FailureBudget, FailureCounts, Gate, PasscodeTag, PasswordProof, Reason, RefusalReason,
+    Strikes,
 };
 use crate::types::{Timestamp, TokenId, UserId, UserName};
 use rusqlite::{Connection, OptionalExtension};

@@ -5,8 +5,7 @@ use super::row::{locked_until, to_millis};
 use super::row_limits;
 use crate::engine::port::AuditRecord;
 use crate::engine::{
-    FailureBudget, FailureCounts, PasscodeTag, PasswordProof, Reason,
-    SourceFailures, Strikes,
+    FailureBudget, FailureCounts, PasscodeTag, PasswordProof, Reason, SourceFailures, Strikes,
 };
 use crate::types::{Factor, Timestamp, TokenId, UserId};
 use rusqlite::{Connection, OptionalExtension, params};

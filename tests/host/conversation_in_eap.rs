@@ -298,7 +298,7 @@ fn tunnel_without_a_place_for_the_answer_asks_the_device_instead() {
                 "{method:?} {missing}\n{}",
                 session.output
             );
-            let line = "alice: EAP-GTC in a tunnel: shows no challenges";
+            let line = "alice: EAP-GTC in a tunnel: cannot be challenged";
             assert_eq!(server.log().contains(line), is_asked);
         }
         let server = without(&alone, missing);
@@ -325,7 +325,7 @@ fn who_cannot_be_challenged_in_a_tunnel_is_asked_on_his_device() {
         let session = login(&server, method, &user, PASSWORD);
         assert!(session.accepted && session.keys_match, "{method:?}\n{}", session.output);
         assert_eq!(reasons(&server, &user), ["approved"]);
-        let line = format!("{user}: {protocol} in a tunnel: shows no challenges");
+        let line = format!("{user}: {protocol} in a tunnel: cannot be challenged");
         assert!(server.log().contains(&line), "{line}\n{}", server.log());
         assert!(!login(&server, method, &user, "wrong").accepted);
 
@@ -353,7 +353,7 @@ fn who_cannot_be_challenged_without_a_tunnel_is_asked_on_his_device() {
         (Login::mschap2, "MS-CHAPv2"),
     ] {
         assert_eq!(of("alice", PASSWORD).send(&server).code, Code::Accept, "{protocol}");
-        assert!(server.log().contains(&format!("alice: {protocol}: shows no challenges")));
+        assert!(server.log().contains(&format!("alice: {protocol}: cannot be challenged")));
         assert_eq!(of("alice", "wrong").send(&server).code, Code::Reject, "{protocol}");
         assert_eq!(of("alice", PASSWORD).send(&alone).code, Code::Reject, "{protocol}");
     }

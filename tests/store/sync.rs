@@ -167,7 +167,7 @@ fn names_that_clash_are_told_and_nothing_is_lost() {
     assert_eq!(told, ["skipped twin several entries of the directory have this name"; 2]);
     run.with(&[unchanged("1")]);
     let told = run.with(&[unchanged("1"), one("5", "b")]);
-    assert!(told[0].starts_with("skipped b somebody who left had this name"), "{told:?}");
+    assert!(told[0].starts_with("skipped b a removed user had this name"), "{told:?}");
     let bad = StagedUser {
         id: "6".into(),
         details: Some(StagedDetails { name: Err("user name is empty".into()), mail: None, phone: None }),
