@@ -10,7 +10,8 @@
 //! file's name; `freeradius/` has the unsafe code, catches panics and turns results into the server's codes.
 
 use rlm_mfa::freeradius::{
-    Attribute, AttributeList, InstanceSetup, LogLevel, Module, ModuleTable, Rcode, Request, find_attribute,
+    Attribute, AttributeList, InstanceSetup, LogLevel, Module, ModuleTable, Rcode, Request, code,
+    find_attribute,
 };
 use std::ffi::CStr;
 
@@ -38,6 +39,9 @@ impl Module for Hello {
     }
 
     fn post_auth(&self, request: &mut Request<'_>) -> Rcode {
+        if request.reply_code() != code::ACCESS_ACCEPT {
+            return Rcode::Noop;
+        }
         let names = request.values(AttributeList::Request, self.user_name);
         let [name] = names.as_slice() else { return Rcode::Noop };
         let text = format!("{}, {}", self.greeting, String::from_utf8_lossy(name));

@@ -307,7 +307,7 @@ impl ModuleAttributes {
             return false;
         }
         ticket::issue_ticket(TicketContents { user, session, purpose })
-            .is_some_and(|ticket| request.set(AttributeList::SessionState, self.ticket, &ticket))
+            .is_some_and(|ticket| request.set(AttributeList::SessionState, self.ticket, &ticket.0))
     }
 
     /// What an earlier packet, or the tunnel, left for this request. Takes it, but for a question that is another server's to

@@ -258,7 +258,10 @@ impl Module for MfaModule {
             Some(LoginNote::Parked(seat)) => {
                 seat.send();
                 let token = seat.token;
-                outcome::checked_rcode(self.attributes.address_to_responder(request, &token), Rcode::Ok)
+                outcome::checked_rcode(
+                    self.attributes.address_to_responder(request, token.expose()),
+                    Rcode::Ok,
+                )
             }
             _ => Rcode::Fail,
         }

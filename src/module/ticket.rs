@@ -25,7 +25,22 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The value that is kept in session-state.
-pub(super) type SessionTicket = [u8; 16];
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(super) struct SessionTicket(pub(super) [u8; 16]);
+
+impl TryFrom<&[u8]> for SessionTicket {
+    type Error = std::array::TryFromSliceError;
+
+    fn try_from(octets: &[u8]) -> Result<Self, Self::Error> {
+        octets.try_into().map(Self)
+    }
+}
+
+impl std::fmt::Debug for SessionTicket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SessionTicket(<<< secret >>>)")
+    }
+}
 
 /// The contents of a ticket.
 #[derive(Debug)]
@@ -97,7 +112,7 @@ fn lock_issued() -> MutexGuard<'static, IssuedTickets> {
 /// Issues a ticket. `None` if the system has no random octets.
 pub(super) fn issue_ticket(pass: TicketContents) -> Option<SessionTicket> {
     let mut ticket = SessionTicket::default();
-    getrandom::fill(&mut ticket).ok()?;
+    getrandom::fill(&mut ticket.0).ok()?;
     lock_issued().young.insert(ticket, pass);
     Some(ticket)
 }
@@ -139,9 +154,9 @@ mod tests {
     #[test]
     fn ticket_is_good_for_one_use() {
         let ticket = issue_ticket(pass("alice", 7)).unwrap();
-        assert!(!is_question(&ticket, 7, b"alice"));
-        assert!(redeem_ticket(&ticket, 7, |pass| pass.user == b"alice").is_some());
-        assert!(redeem_ticket(&ticket, 7, |_| true).is_none());
+        assert!(!is_question(&ticket.0, 7, b"alice"));
+        assert!(redeem_ticket(&ticket.0, 7, |pass| pass.user == b"alice").is_some());
+        assert!(redeem_ticket(&ticket.0, 7, |_| true).is_none());
         assert!(redeem_ticket(&[0; 16], 7, |_| true).is_none());
         assert!(redeem_ticket(&[], 7, |_| true).is_none());
     }
@@ -149,8 +164,8 @@ mod tests {
     #[test]
     fn ticket_is_good_for_its_own_session_and_purpose() {
         let ticket = issue_ticket(pass("alice", 7)).unwrap();
-        assert!(redeem_ticket(&ticket, 8, |_| true).is_none());
-        assert!(redeem_ticket(&ticket, 7, |pass| matches!(pass.purpose, TicketPurpose::Inner)).is_none());
-        assert!(redeem_ticket(&ticket, 7, |_| true).is_some(), "a refused redemption does not use it up");
+        assert!(redeem_ticket(&ticket.0, 8, |_| true).is_none());
+        assert!(redeem_ticket(&ticket.0, 7, |pass| matches!(pass.purpose, TicketPurpose::Inner)).is_none());
+        assert!(redeem_ticket(&ticket.0, 7, |_| true).is_some(), "a refused redemption does not use it up");
     }
 }

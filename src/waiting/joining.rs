@@ -222,7 +222,7 @@ impl OpenWaits {
     /// Attaches a new packet to the wait, in place of an older one.
     fn seat_packet(self: &Arc<Self>, table: &mut WaitTable, id: WaitId) -> Option<ParkedHandle> {
         let mut token = WaitToken::default();
-        getrandom::fill(&mut token).ok()?;
+        getrandom::fill(&mut token.0).ok()?;
         self.supersede_packet(table, id);
         table.waits.get_mut(&id)?.seat = Some(token);
         let packet =

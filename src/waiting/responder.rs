@@ -179,9 +179,9 @@ mod tests {
         let (_opened, seat) = site.open("alice");
         let token = seat.token;
         // It came to wait, and has left.
-        assert!(is_silent(&end, &signed_request(&[(STATE, &token)], &site.secret)));
+        assert!(is_silent(&end, &signed_request(&[(STATE, token.expose())], &site.secret)));
         drop(seat);
-        let one: (u8, &[u8]) = (STATE, &token);
+        let one: (u8, &[u8]) = (STATE, token.expose());
         for attributes in [vec![], vec![(STATE, &[7; 16][..])], vec![(STATE, b"short")], vec![one, one]] {
             assert_eq!(answer(&end, &signed_request(&attributes, &site.secret)), Some(3), "{attributes:?}");
         }
@@ -193,8 +193,8 @@ mod tests {
         let site = Site::start();
         let end = site.end();
         let (opened, seat) = site.open("alice");
-        let right = signed_request(&[(STATE, &seat.token)], &site.secret);
-        let wrong = signed_request(&[(STATE, &seat.token)], &Secret::new("guessed"));
+        let right = signed_request(&[(STATE, seat.token.expose())], &site.secret);
+        let wrong = signed_request(&[(STATE, seat.token.expose())], &Secret::new("guessed"));
         for datagram in [&wrong[..], &right[..right.len() - 1], b"", &[1; 4096]] {
             assert!(is_silent(&end, datagram));
         }
@@ -209,7 +209,7 @@ mod tests {
         let site = Site::start();
         let (opened, seat) = site.open("alice");
         let (end, other) = (site.end(), site.end());
-        let datagram = signed_request(&[(STATE, &seat.token)], &site.secret);
+        let datagram = signed_request(&[(STATE, seat.token.expose())], &site.secret);
         assert!(is_silent(&end, &datagram), "it waits");
         assert_eq!(answer(&other, &datagram), Some(3), "from elsewhere");
         assert!(is_silent(&end, &datagram), "sent again");
@@ -240,7 +240,7 @@ mod tests {
         let mut lost = site.lost.lock().unwrap().clone();
         lost.sort();
         assert_eq!(lost, ["alice", "bob", "carol"]);
-        let datagram = signed_request(&[(STATE, &kept.1.token)], &site.secret);
+        let datagram = signed_request(&[(STATE, kept.1.token.expose())], &site.secret);
         assert_eq!(answer(&site.end(), &datagram), Some(3), "too late");
     }
 
@@ -252,7 +252,7 @@ mod tests {
         std::thread::sleep(Duration::from_millis(2500));
         assert!(!*opened.stop.borrow() && site.lost.lock().unwrap().is_empty());
         site.waits.resolve_wait(opened.id, approved());
-        let datagram = signed_request(&[(STATE, &seat.token)], &site.secret);
+        let datagram = signed_request(&[(STATE, seat.token.expose())], &site.secret);
         assert_eq!(answer(&site.end(), &datagram), Some(2));
     }
 }

@@ -80,7 +80,10 @@ impl Rig {
     /// The packet comes to the responder.
     fn park(&self, seat: &ParkedHandle) {
         let from = self.server.local_addr().unwrap();
-        assert_eq!(self.waits.receive_datagram(&request(&seat.token), from), DatagramOutcome::Waiting);
+        assert_eq!(
+            self.waits.receive_datagram(&request(seat.token.expose()), from),
+            DatagramOutcome::Waiting
+        );
     }
 
     /// The code of the next datagram that comes back.

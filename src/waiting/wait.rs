@@ -5,7 +5,29 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// Identifies a parked packet: 128 random bits, a bearer secret.
-pub type WaitToken = [u8; 16];
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct WaitToken(pub(crate) [u8; 16]);
+
+impl WaitToken {
+    /// The octets, for the packet that is parked.
+    pub const fn expose(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl TryFrom<&[u8]> for WaitToken {
+    type Error = std::array::TryFromSliceError;
+
+    fn try_from(octets: &[u8]) -> Result<Self, Self::Error> {
+        octets.try_into().map(Self)
+    }
+}
+
+impl std::fmt::Debug for WaitToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("WaitToken(<<< secret >>>)")
+    }
+}
 
 /// Identifies a wait in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]

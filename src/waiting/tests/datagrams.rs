@@ -12,7 +12,7 @@ fn packet_that_never_comes_ends_the_wait() {
     rig.waits.resolve_wait(opened.id, decided(Reason::Cancelled));
     assert_eq!(rig.redeem(&seat), None);
     let from = rig.server.local_addr().unwrap();
-    assert_eq!(rig.waits.receive_datagram(&request(&seat.token), from), DatagramOutcome::Unknown);
+    assert_eq!(rig.waits.receive_datagram(&request(seat.token.expose()), from), DatagramOutcome::Unknown);
     assert_eq!(rig.answer(), 3, "late, and told so at once");
 }
 
@@ -21,7 +21,7 @@ fn whatever_is_signed_is_answered_and_nothing_else() {
     let rig = Rig::new();
     let (opened, seat) = rig.open(at(1));
     let from = rig.server.local_addr().unwrap();
-    let mut forged = request(&seat.token);
+    let mut forged = request(seat.token.expose());
     forged[30] ^= 1;
     assert_eq!(rig.waits.receive_datagram(&forged, from), DatagramOutcome::Stranger);
     for nobodys in [signed_request(&[], &secret()), request(&[7; 16]), request(b"short")] {
@@ -31,7 +31,10 @@ fn whatever_is_signed_is_answered_and_nothing_else() {
     rig.park(&seat);
     rig.park(&seat);
     let elsewhere = "127.0.0.1:9".parse().unwrap();
-    assert_eq!(rig.waits.receive_datagram(&request(&seat.token), elsewhere), DatagramOutcome::Unknown);
+    assert_eq!(
+        rig.waits.receive_datagram(&request(seat.token.expose()), elsewhere),
+        DatagramOutcome::Unknown
+    );
     rig.waits.resolve_wait(opened.id, decided(Reason::Approved));
     assert_eq!(rig.answer(), 2);
     rig.park(&seat);
