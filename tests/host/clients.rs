@@ -112,5 +112,5 @@ fn what_is_not_there_is_named_with_file_and_line() {
     let text = Server::prepare(site(&webhook).with("language = tlh")).check().text;
     assert!(text.contains("\"language\" must be one of") && text.contains("mods-enabled/mfa["), "{text}");
     let text = with_texts(site(&webhook), "de", "\npasscode = \"{kode}\"\n").err().unwrap();
-    assert!(text.contains("mods-config/mfa/de[2]: \"passcode\" has the variable {kode}"), "{text}");
+    assert!(text.contains("mods-config/mfa/de[2]: \"passcode\" has the unknown variable {kode}"), "{text}");
 }
