@@ -45,7 +45,7 @@ impl App {
         keyed_digest(&self.tag_key, parts.iter().copied()).unwrap_or_default()
     }
 
-    /// [`Engine::start`], on this thread: for sections in which nothing can wait. A store that does not answer in time is
+    /// [`Engine::start`](crate::engine::Engine::start), on this thread: for sections in which nothing can wait. A store that does not answer in time is
     /// [`Reason::Unavailable`]; the attempt may then still be written, and its code be spent.
     pub fn start_here(&self, attempt: LoginAttempt) -> Step {
         let (user, asks) = (attempt.user.clone(), self.shared.engine.asks_about(&attempt));
