@@ -182,7 +182,7 @@ fn status_of_each_host_is_told() {
     assert!(rejects.contains("does not let in a name that no user has"), "{rejects}");
     let found: Vec<_> = told(unsigned).collect();
     assert!(found[0].as_ref().unwrap().contains("answers Status-Server"), "{found:?}");
-    assert!(found[1].as_ref().unwrap_err().contains("nobody listens"), "{found:?}");
+    assert!(found[1].as_ref().unwrap_err().contains("no server listens"), "{found:?}");
     let wrong =
         Asker::with(&format!("host = 127.0.0.1\nport = {}\nsecret = other\ntimeout = 1\n", server.port));
     assert!(wrong.probe()[0].found.as_ref().unwrap().contains("does not answer Status-Server"));
