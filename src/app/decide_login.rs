@@ -59,17 +59,18 @@ impl App {
 
     /// Drives a login on this thread. If an external service is slow, the login keeps the thread; the number of threads that may be
     /// kept is limited.
-    fn drive_here<T>(&self, asks: bool, future: impl Future<Output = T>) -> Result<T, Reason> {
+    fn drive_here<T>(&self, asks: bool, future: impl Future<Output = T>) -> Result<T, RefusalReason> {
         let _context = self.runtime.as_ref().map(Runtime::enter);
         if !asks {
-            return block_on::for_at_most(self.patience, future).ok_or(Reason::Unavailable);
+            return block_on::for_at_most(self.patience, future).ok_or(RefusalReason::Unavailable);
         }
         let mut future = pin!(future);
         if let Some(done) = block_on::for_at_most(GRACE, future.as_mut()) {
             return Ok(done);
         }
-        let _thread = self.threads.try_acquire().map_err(|_all_taken| Reason::Busy)?;
-        block_on::for_at_most(self.shared.config.push.limit, future).ok_or(Reason::DirectoryUnavailable)
+        let _thread = self.threads.try_acquire().map_err(|_all_taken| RefusalReason::Busy)?;
+        block_on::for_at_most(self.shared.config.push.limit, future)
+            .ok_or(RefusalReason::DirectoryUnavailable)
     }
 
     /// Runs the engine's function of the same purpose on this thread.
@@ -85,7 +86,8 @@ impl App {
 
     /// Sends the enrolment link if the decision is an invitation, in the client's language.
     pub fn send_enrolment_link(&self, decision: &Decision, voice: &ClientVoice) {
-        if let (Some(runtime), Reason::Invited, Some(user)) = (&self.runtime, decision.reason, &decision.user)
+        if let (Some(runtime), Reason::Invited, Some(user)) =
+            (&self.runtime, decision.reason(), &decision.user)
         {
             let (shared, user, voice) = (Arc::clone(&self.shared), user.clone(), voice.clone());
             runtime.spawn(async move { shared.send_enrolment_link(user, voice).await });
@@ -175,7 +177,7 @@ impl App {
     }
 
     /// Continues with the engine's step, if it was completed in time.
-    fn go_on(&self, begun: Result<Step, Reason>, login: LoginPacket, user: &[u8]) -> LoginProgress {
+    fn go_on(&self, begun: Result<Step, RefusalReason>, login: LoginPacket, user: &[u8]) -> LoginProgress {
         match begun {
             Ok(Step::Decided(decision)) => {
                 self.send_enrolment_link(&decision, &login.voice);
@@ -280,10 +282,10 @@ impl App {
     pub fn block_for_decision(&self, mut seat: ParkedHandle, stopped: &dyn Fn() -> bool) -> Decision {
         let thread = seat.thread.take().or_else(|| Arc::clone(&self.threads).try_acquire_owned().ok());
         if thread.is_none() {
-            return self.count_decision(Decision::refusal(None, Reason::Busy));
+            return self.count_decision(Decision::refusal(None, RefusalReason::Busy));
         }
         let decision = self.shared.waits.block_for_decision(&seat, stopped);
-        self.count_decision(decision.unwrap_or_else(|| Decision::refusal(None, Reason::Cancelled)))
+        self.count_decision(decision.unwrap_or_else(|| Decision::refusal(None, RefusalReason::Cancelled)))
     }
 
     /// The open waits, for `mfa status`.
@@ -307,9 +309,9 @@ impl App {
         decision
     }
 
-    fn given_up(&self, user: &[u8], reason: Reason) -> Decision {
+    fn given_up(&self, user: &[u8], reason: RefusalReason) -> Decision {
         match reason {
-            Reason::Unavailable => self.time_out_decision(user),
+            RefusalReason::Unavailable => self.time_out_decision(user),
             reason => Decision::refusal(UserName::parse(user, &self.shared.config.names).ok(), reason),
         }
     }

@@ -139,12 +139,12 @@ fn provider_that_panics_lets_nobody_in() {
             assert!(start.elapsed() < Duration::from_secs(30));
             std::thread::sleep(Duration::from_millis(5));
         };
-        assert_eq!(decision.reason, Reason::Unavailable);
+        assert_eq!(decision.reason(), Reason::Unavailable);
         let decision = app.block_for_decision(
             parked_handle(password_verified_login(&app, "bob", WaitMode::Block)),
             &|| false,
         );
-        assert_eq!(decision.reason, Reason::Unavailable);
+        assert_eq!(decision.reason(), Reason::Unavailable);
         assert_eq!(provider.call_counts().0, 2);
     }
 }
@@ -156,7 +156,7 @@ fn thread_that_waits_is_freed_when_the_server_stops() {
     let start = Instant::now();
     let decision = app
         .block_for_decision(parked_handle(password_verified_login(&app, "alice", WaitMode::Block)), &|| true);
-    assert_eq!(decision.reason, Reason::Cancelled);
+    assert_eq!(decision.reason(), Reason::Cancelled);
     drop(app);
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     assert_eq!(provider.call_counts(), (1, 1));
@@ -170,7 +170,7 @@ fn nobody_is_asked_for_a_login_that_finds_no_thread_to_wait_on() {
     let LoginProgress::Done(decision) = password_verified_login(&app, "bob", WaitMode::Block) else {
         panic!("it waits")
     };
-    assert_eq!(decision.reason, Reason::Busy);
+    assert_eq!(decision.reason(), Reason::Busy);
     assert_eq!(store.audit(), [("bob".to_owned(), Reason::Busy)]);
     let _parked = parked_handle(password_verified_login(&app, "carol", WaitMode::Park));
     drop(first);

@@ -130,7 +130,7 @@ fn code_fired_at_a_store_on_disk_lets_in_one_and_none_after_it_was_opened_again(
 #[test]
 fn drifted_token_is_resynchronised_by_two_logins() {
     let (app, _) = app();
-    let reasons = [105, 106, 106].map(|shown| decide(&app, attempt(shown)).reason);
+    let reasons = [105, 106, 106].map(|shown| decide(&app, attempt(shown)).reason());
     assert_eq!(reasons, [Reason::WrongCode, Reason::Resynchronised, Reason::SpentCode]);
 }
 
@@ -146,19 +146,19 @@ fn datagram_that_comes_again_has_its_passcode_though_its_time_step_is_over() {
     let (app, _) = app();
     let first = decide(&app, new(99));
     let second = decide(&app, new(101));
-    assert_eq!([first.reason, second.reason], [Reason::Right; 2]);
+    assert_eq!([first.reason(), second.reason()], [Reason::Right; 2]);
     for (shown, decision) in [(99, &first), (101, &second)] {
         let repeated = decide(&app, later(shown, decision));
-        assert_eq!(repeated.reason, Reason::Repeated, "{shown}");
-        let code = repeated.passcode.map(|code| code.expose().to_vec());
+        assert_eq!(repeated.reason(), Reason::Repeated, "{shown}");
+        let code = repeated.passcode().map(|code| code.expose().to_vec());
         assert_eq!(code, Some(passcode_at(&token(), shown).into_bytes()), "what answers a CHAP challenge");
         let other = decide(&app, later(100, decision));
         assert_eq!(other.verdict(), Verdict::Reject, "not another passcode");
     }
     let (app, _) = self::app();
     let [_, resynchronised] = [105, 106].map(|shown| decide(&app, new(shown)));
-    assert_eq!(resynchronised.reason, Reason::Resynchronised);
-    assert_eq!(decide(&app, later(106, &resynchronised)).reason, Reason::Repeated);
+    assert_eq!(resynchronised.reason(), Reason::Resynchronised);
+    assert_eq!(decide(&app, later(106, &resynchronised)).reason(), Reason::Repeated);
 }
 
 #[test]
@@ -311,13 +311,13 @@ fn number_is_shown_though_the_store_be_slow() {
     for decision in decisions {
         assert_eq!(decision.verdict(), Verdict::Challenge);
         assert!(decision.message.concat().contains(&number));
-        assert!(crate::engine::is_state(decision.state.unwrap().as_bytes()));
+        assert!(crate::engine::is_state(decision.state().unwrap().as_bytes()));
     }
     let other = told(&app, &ask(&app, 2, true));
-    assert_eq!(other.reason, Reason::AlreadyWaiting);
+    assert_eq!(other.reason(), Reason::AlreadyWaiting);
     assert_eq!(other.message, ["A request is already waiting."]);
     let mute = told(&app, &ask(&app, 1, false));
-    assert_eq!(mute.reason, Reason::NeedsChallenge);
+    assert_eq!(mute.reason(), Reason::NeedsChallenge);
     assert_eq!(provider.asked().len(), 1);
 }
 
@@ -326,7 +326,7 @@ fn packets_of_one_attempt_ask_once_though_the_store_be_slow() {
     let (app, provider) = slow_app(NumberMatch::Off, Says::Nothing);
     let seats = [1, 1, 1].map(|port| ask(&app, port, true));
     let superseded =
-        || seats.iter().filter_map(|seat| app.take_decision(seat)).map(|d| d.reason).collect::<Vec<_>>();
+        || seats.iter().filter_map(|seat| app.take_decision(seat)).map(|d| d.reason()).collect::<Vec<_>>();
     let (since, mut reasons) = (Instant::now(), Vec::new());
     while reasons.len() < 2 && since.elapsed() < SOON {
         reasons.extend(superseded());
@@ -341,5 +341,5 @@ fn packets_of_one_attempt_ask_once_though_the_store_be_slow() {
 #[test]
 fn yes_lets_in_though_the_store_be_slow() {
     let (app, _provider) = slow_app(NumberMatch::Off, Says::Later(Ok(yes())));
-    assert_eq!(told(&app, &ask(&app, 1, false)).reason, Reason::Approved);
+    assert_eq!(told(&app, &ask(&app, 1, false)).reason(), Reason::Approved);
 }

@@ -6,7 +6,10 @@ use crate::config::push::NumberMatch;
 use crate::engine::messenger::{CodeCourier, Messenger, OutgoingCode, TextMessage};
 use crate::engine::prompt::{Question, QuestionKind};
 use crate::engine::provider::{ProviderError, ProviderFuture};
-use crate::engine::{AskResult, Decision, PendingLogin, Reason, RefusalReason, Step, StopReason};
+use crate::engine::{
+    AskResult, Decision, IssuedChallenge, Outcome, PendingLogin, Reason, RefusalReason, RefusedLogin, Step,
+    StopReason,
+};
 use crate::operations::WarningSink;
 use crate::text::{self, ClientVoice};
 use crate::waiting::open_challenges::ChallengeOwner;
@@ -28,8 +31,8 @@ impl App {
             // A slow write does not delay the answer.
             let late = async {
                 let why = tokio::select! {
-                    () = tokio::time::sleep_until(deadline.into()) => Reason::TimedOut,
-                    _ = stop.wait_for(|stop| *stop) => Reason::Cancelled,
+                    () = tokio::time::sleep_until(deadline.into()) => RefusalReason::TimedOut,
+                    _ = stop.wait_for(|stop| *stop) => RefusalReason::Cancelled,
                 };
                 tokio::time::sleep(AFTERMATH).await;
                 why
@@ -40,11 +43,11 @@ impl App {
                     Ok(Some(ended)) => ended,
                     // The packet was moved to another wait.
                     Ok(None) => return,
-                    Err(_panic) => Decision::refusal(None, Reason::Unavailable).into(),
+                    Err(_panic) => Decision::refusal(None, RefusalReason::Unavailable).into(),
                 },
                 why = late => Decision::refusal(None, why).into(),
             };
-            let invited = decision.user.clone().filter(|_| decision.reason == Reason::Invited);
+            let invited = decision.user.clone().filter(|_| decision.reason() == Reason::Invited);
             // The answer is delayed only if no thread is kept, and no longer than the server runs.
             if may_hold && !decision.hold.is_zero() {
                 let _ = tokio::time::timeout(decision.hold, stop.wait_for(|stop| *stop)).await;
@@ -123,7 +126,7 @@ impl LoginServices {
                     },
                 },
                 Err(_elapsed) if asks => {
-                    return Some(Decision::refusal(None, Reason::DirectoryUnavailable).into());
+                    return Some(Decision::refusal(None, RefusalReason::DirectoryUnavailable).into());
                 }
                 Err(_elapsed) => return Some(Decision::store_unavailable(None, time_out_error()).into()),
             },
@@ -146,10 +149,16 @@ impl LoginServices {
 
     /// Adds the texts. If the wait ends because the server is about to stop, the text of a refusal is the same for all users.
     fn with_client_texts(&self, decision: Decision, was_stopped: bool, voice: &ClientVoice) -> Decision {
-        if decision.verdict().lets_in() || !was_stopped || !self.waits.is_closed() {
-            return voice.add_texts(decision);
+        match decision.outcome {
+            Outcome::Challenge(IssuedChallenge { reason, .. }) if was_stopped && self.waits.is_closed() => {
+                let outcome = Outcome::Refuse(reason.into());
+                Decision { outcome, message: voice.restart_lines(), ..decision }
+            }
+            Outcome::Refuse(_) if was_stopped && self.waits.is_closed() => {
+                Decision { message: voice.restart_lines(), ..decision }
+            }
+            _ => voice.add_texts(decision),
         }
-        Decision { message: voice.restart_lines(), state: None, ..decision }
     }
 
     /// The store was slow, and only now it is known that the wait's user has to be asked: what [`App::wait_for_provider`](super::App::wait_for_provider) does, for a packet
@@ -208,9 +217,14 @@ impl LoginServices {
         let owner = ChallengeOwner::owner_of(&undecided.attempt, &self.config.names);
         let state = owner.and_then(|owner| self.challenges.issue_state(owner, undecided.is_proven(), id));
         let asks = QuestionKind::Approval { number: number.to_owned() };
-        let prompt = Question { because: None, left: None, asks };
-        let decision = Decision::refusal(Some(undecided.name.clone()), Reason::Challenged);
-        Decision { prompt: Some(prompt), state, basis: undecided.challenge_basis(), ..decision }
+        let (reason, question) =
+            (RefusalReason::Challenged, Some(Question { because: None, left: None, asks }));
+        let outcome = match state {
+            Some(state) => Outcome::Challenge(IssuedChallenge { reason, question, state }),
+            None => Outcome::Refuse(RefusedLogin { question, ..reason.into() }),
+        };
+        let decision = Decision::new(Some(undecided.name.clone()), outcome);
+        Decision { basis: undecided.challenge_basis(), ..decision }
     }
 
     pub(super) fn wait_limit(&self, login: &LoginPacket) -> Duration {

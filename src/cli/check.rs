@@ -8,8 +8,8 @@ use crate::config::Config;
 use crate::config::name_template::NameTemplate;
 use crate::engine::port::{EnrolledToken, PasscodeVerifier, SpendPasscode, TokenMatch};
 use crate::engine::{
-    AttemptSource, Decision, Engine, LoginAttempt, LoginEndpoint, PasswordStatus, PresentedFactor, Reason,
-    SubmittedPassword, Verdict,
+    AttemptSource, Decision, Engine, LoginAttempt, LoginEndpoint, Outcome, PasswordStatus, PresentedFactor,
+    Reason, SubmittedPassword, Verdict,
 };
 use crate::factor::Factors;
 use crate::store::{Administration, DryRunStore, UserRow};
@@ -54,8 +54,10 @@ pub(super) fn test(
         TokenMatch::Spent => Reason::SpentCode,
         TokenMatch::Drifted { .. } | TokenMatch::No => Reason::WrongCode,
     };
-    let by = (reason.verdict() == Verdict::Accept).then(|| (token.factor, token.serial.clone())).unzip();
-    let decision = Decision { factor: by.0, token: by.1, ..Decision::refusal(Some(user), reason) };
+    let mut decision = Decision::for_reason(Some(user), reason);
+    if let Outcome::Accept(accepted) = &mut decision.outcome {
+        (accepted.factor, accepted.token) = (Some(token.factor), Some(token.serial.clone()));
+    }
     tell(context, &CodeResult { row, locked: None, tokens: vec![token], decision }, code)
 }
 
@@ -103,9 +105,9 @@ fn decide(context: &CommandContext, user: &UserName, code: &Passcode) -> Result<
 
 fn tell(context: &CommandContext, tried: &CodeResult, code: &Passcode) -> Result<CommandAnswer, Error> {
     let CodeResult { row, locked, decision, .. } = tried;
-    let (name, verdict, reason) = (&row.name, decision.verdict(), decision.reason);
+    let (name, verdict, reason) = (&row.name, decision.verdict(), decision.reason());
     let remedy = remedy(context, tried, code);
-    let by = decision.token.as_ref().map(|token| format!(" of token \"{}\"", output::shown(token)));
+    let by = decision.token().map(|token| format!(" of token \"{}\"", output::shown(token)));
     let by = by.unwrap_or_default();
     let mut text = format!("{}: {}: {}{by}", output::shown(name.as_str()), verdict.as_str(), reason.as_str());
     if let Some(locked) = locked {
@@ -119,8 +121,8 @@ fn tell(context: &CommandContext, tried: &CodeResult, code: &Passcode) -> Result
         "user": name,
         "verdict": verdict,
         "reason": reason.as_str(),
-        "factor": decision.factor,
-        "token": decision.token,
+        "factor": decision.factor(),
+        "token": decision.token(),
         "failures": failures,
         "remedy": remedy,
     });
@@ -132,7 +134,7 @@ fn tell(context: &CommandContext, tried: &CodeResult, code: &Passcode) -> Result
 }
 
 fn remedy(context: &CommandContext, tried: &CodeResult, code: &Passcode) -> Option<String> {
-    let (user, reason) = (&tried.row.name, tried.decision.reason);
+    let (user, reason) = (&tried.row.name, tried.decision.reason());
     let is_drifted = |token: &&EnrolledToken| {
         token.enabled && matches!(check(context, token, code), TokenMatch::Drifted { .. })
     };

@@ -1,11 +1,14 @@
 //! The one write that decides an attempt, and what is said of it afterwards.
 
+use super::challenge::NextChallenge;
 use super::evaluation::{EvaluatedLogin, Evidence};
 use super::port::{Account, AttemptCommit, AttemptFinding, AuditRecord, PendingId};
 use super::prompt::Question;
+use super::reason::ReasonClass;
 use super::spray_detection::SprayEffect;
 use super::{
-    Decision, DecisionBasis, Engine, LoginAttempt, PasscodeTag, PasswordProof, Reason, SubmittedPassword,
+    AcceptedLogin, Decision, DecisionBasis, Engine, IssuedChallenge, LoginAttempt, Outcome, PasscodeTag,
+    PasswordProof, Reason, RefusalReason, SubmittedPassword,
 };
 use crate::types::{Timestamp, UserName, keyed_digest};
 use std::time::Duration;
@@ -73,40 +76,24 @@ impl Engine {
             pending: PendingId::for_attempt(attempt),
         });
         let decision = match settled.await {
-            Ok(reason) if reason.verdict().lets_in() => Decision {
-                user: name,
-                reason,
-                factor: checked.factor,
-                token: checked.token,
-                passcode: checked.passcode,
-                password: checked.password,
-                ..Decision::refusal(None, reason)
-            },
-            Ok(reason @ Reason::PasswordPending) => Decision {
-                factor: checked.factor,
-                password: checked.password,
-                pending: self.pending_accept(
-                    attempt,
-                    name.as_ref(),
-                    checked.factor,
-                    checked.token.clone(),
-                    basis.clone(),
-                ),
-                token: checked.token,
-                ..Decision::refusal(name, reason)
-            },
             Ok(reason) => {
-                let refused = Decision::refusal(name, reason);
-                match checked.follow.filter(|_| reason.asks_again()) {
-                    None => refused,
-                    Some(follow) => {
-                        let says_why = !matches!(reason, Reason::Challenged | Reason::CodesSent);
-                        let because = says_why.then_some(reason);
-                        let left = Some(u32::from(follow.next.turn.tries).saturating_add(1));
-                        let prompt = Some(Question { because, left, asks: follow.asks });
-                        Decision { prompt, state: Some(follow.state), ..refused }
+                let outcome = match reason.class() {
+                    ReasonClass::Accepts(reason) => Outcome::Accept(AcceptedLogin {
+                        reason,
+                        factor: checked.factor,
+                        token: checked.token,
+                        passcode: checked.passcode,
+                    }),
+                    ReasonClass::PasswordPending => {
+                        let presented = (checked.factor, checked.token, checked.password);
+                        self.pending_password(attempt, name.as_ref(), presented, basis.clone())
                     }
-                }
+                    ReasonClass::Refuses(reason) => match checked.follow.filter(|_| reason.asks_again()) {
+                        Some(follow) => Outcome::Challenge(challenge_because(reason, follow)),
+                        None => Outcome::Refuse(reason.into()),
+                    },
+                };
+                Decision::new(name, outcome)
             }
             Err(error) => Decision::store_unavailable(name, error),
         };
@@ -114,12 +101,15 @@ impl Engine {
         let SprayEffect { hold, alarm } = self.notice_failure(attempt, &decision);
         let last_state = self.last_challenge(attempt, &decision);
         let (proven, grants) = (attempt.is_proven(), attempt.grants.clone());
-        Decision { proven, locked, grants, basis, last_state, hold, alarm, ..decision }
+        Decision { proven, grants, basis, hold, alarm, ..decision }.map_refusal(|refused| {
+            refused.locked = locked;
+            refused.last_state = last_state;
+        })
     }
 
     /// For how long the user is still locked, if that is why the login is refused. None for a lock without end.
     pub(super) async fn time_locked(&self, decision: &Decision, now: Timestamp) -> Option<Duration> {
-        let (Some(name), Reason::Locked | Reason::LockedNow) = (&decision.user, decision.reason) else {
+        let (Some(name), Reason::Locked | Reason::LockedNow) = (&decision.user, decision.reason()) else {
             return None;
         };
         let until = self.store.locked_until(name).await.ok()?;
@@ -129,9 +119,9 @@ impl Engine {
     /// Whether this is one of many failures for many names. A passcode that was right is none, but if the password is wrong its refusal
     /// is held back like the others: it must not tell the passcode.
     fn notice_failure(&self, attempt: &LoginAttempt, decision: &Decision) -> SprayEffect {
-        let is_guess = decision.reason.is_guess();
+        let is_guess = decision.reason().is_guess();
         let client = &attempt.source.client;
-        match (&decision.user, attempt.password_proof(false), decision.reason) {
+        match (&decision.user, attempt.password_proof(false), decision.reason()) {
             (Some(user), PasswordProof::Unproven, _) if is_guess => {
                 self.sprays.record_failure(client, user.as_str(), attempt.at)
             }
@@ -154,5 +144,17 @@ impl Engine {
             *to = from;
         }
         digest
+    }
+}
+
+/// The challenge that asks again, and says why unless that is plain.
+fn challenge_because(reason: RefusalReason, follow: NextChallenge) -> IssuedChallenge {
+    let says_why = !matches!(reason, RefusalReason::Challenged | RefusalReason::CodesSent);
+    let because = says_why.then_some(reason);
+    let left = Some(u32::from(follow.next.turn.tries).saturating_add(1));
+    IssuedChallenge {
+        reason,
+        question: Some(Question { because, left, asks: follow.asks }),
+        state: follow.state,
     }
 }

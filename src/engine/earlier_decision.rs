@@ -3,7 +3,7 @@
 use super::account::SpendPasscode;
 use super::ids::RememberedLoginDigest;
 use super::password_status::PasswordStatus;
-use super::reason::Reason;
+use super::reason::AcceptReason;
 use super::user_attributes::UserAttributes;
 use crate::config::profile::PromptEcho;
 use crate::types::{Factor, Mode, Timestamp, TokenId, UserId, UserName};
@@ -43,7 +43,7 @@ pub struct EarlierDecision {
 }
 
 pub(super) enum EarlierOutcome {
-    Accepted { reason: Reason, factor: Option<Factor>, token: Option<String> },
+    Accepted { reason: AcceptReason, factor: Option<Factor>, token: Option<String> },
     Challenged { state: String, message: Vec<String>, echo: PromptEcho },
 }
 

@@ -120,8 +120,8 @@ impl Site {
     /// The server's own modules check the password: the reason, and the password that is left for them.
     fn left(&self, mode: Mode, password: SubmittedPassword) -> (Reason, Option<String>) {
         let decision = self.decide(attempt("alice", mode, FirstFactor::None, password));
-        let text = |secret: Secret| String::from_utf8_lossy(secret.expose()).into_owned();
-        (decision.reason, decision.password.map(text))
+        let text = |secret: &Secret| String::from_utf8_lossy(secret.expose()).into_owned();
+        (decision.reason(), decision.password().map(text))
     }
 
     fn holds(&self, mode: Mode, password: &SubmittedPassword) -> FieldContents {
@@ -183,8 +183,8 @@ fn static_challenge_is_verified_here_as_a_password_with_a_code_behind_it_is() {
         site.decide(attempt("alice", mode, FirstFactor::Own, separate(password, answer)))
     };
     let decision = own(Mode::Append, "secret", "111111");
-    assert_eq!((decision.reason, site.knows.asked().len()), (Reason::Right, 1));
-    assert_eq!(own(Mode::Append, "secret", "000000").reason, Reason::WrongCode);
+    assert_eq!((decision.reason(), site.knows.asked().len()), (Reason::Right, 1));
+    assert_eq!(own(Mode::Append, "secret", "000000").reason(), Reason::WrongCode);
     assert_eq!(site.knows.asked().len(), 1, "a wrong code asks nobody");
     let asked = own(Mode::Challenge, "secret", "");
     assert_eq!((asked.verdict(), site.knows.asked().len()), (Verdict::Challenge, 2));
@@ -193,8 +193,8 @@ fn static_challenge_is_verified_here_as_a_password_with_a_code_behind_it_is() {
         Some(b"secret".to_vec())
     );
     for (password, answer) in [("", "333333"), ("", "")] {
-        assert_eq!(own(Mode::Append, password, answer).reason, Reason::NoPassword);
-        assert_eq!(own(Mode::Challenge, password, answer).reason, Reason::NoPassword);
+        assert_eq!(own(Mode::Append, password, answer).reason(), Reason::NoPassword);
+        assert_eq!(own(Mode::Challenge, password, answer).reason(), Reason::NoPassword);
     }
     assert_eq!(site.knows.asked().len(), 2, "no directory is asked about an empty password");
 }
@@ -246,10 +246,10 @@ fn empty_passcode_asks_everybody_alike() {
     let ask = |user, seed| {
         let told = site.decide(empty(user, seed));
         assert_eq!(
-            (told.verdict(), told.reason, told.proven),
+            (told.verdict(), told.reason(), told.proven),
             (Verdict::Challenge, Reason::Challenged, false)
         );
-        (told.prompt, told.state)
+        (told.question().cloned(), told.state().map(str::to_owned))
     };
     let (alice, state) = ask("alice", 1);
     assert_eq!(alice, Some(Question { because: None, left: Some(4), asks: QuestionKind::Passcode }));
@@ -257,15 +257,19 @@ fn empty_passcode_asks_everybody_alike() {
     // Locked, and slowed.
     let wrong = answering(state, 3, attempt("alice", Mode::Passcode, FirstFactor::None, plain("000000")));
     let told = site.decide(wrong);
-    assert_eq!((told.verdict(), told.state, told.last_state), (Verdict::Locked, None, None), "asked once");
     assert_eq!(
-        site.decide(attempt("alice", Mode::Passcode, FirstFactor::None, plain("111111"))).reason,
+        (told.verdict(), told.state(), told.last_state()),
+        (Verdict::Locked, None, None),
+        "asked once"
+    );
+    assert_eq!(
+        site.decide(attempt("alice", Mode::Passcode, FirstFactor::None, plain("111111"))).reason(),
         Reason::Locked
     );
     let (locked, state) = ask("alice", 4);
     assert_eq!(locked, alice);
     let right = answering(state, 5, attempt("alice", Mode::Passcode, FirstFactor::None, plain("111111")));
-    assert_eq!(site.decide(right).reason, Reason::Locked);
+    assert_eq!(site.decide(right).reason(), Reason::Locked);
 }
 
 #[test]
@@ -284,14 +288,14 @@ fn nothing_is_looked_up_before_the_question_and_everything_before_the_answer_cou
     };
     site.knows.find(Err(directory::BackendUnavailable("away".into())));
     site.store.be(Mood::CannotFind);
-    let state = passcode("", None, 1).state;
+    let state = passcode("", None, 1).state().map(str::to_owned);
     assert!(state.is_some());
     site.store.be(Mood::Well);
-    assert_eq!(passcode("111111", state, 2).reason, Reason::DirectoryUnavailable);
+    assert_eq!(passcode("111111", state, 2).reason(), Reason::DirectoryUnavailable);
     site.knows.find(Ok(Some(DirectoryUser { name: "alice".into(), ..DirectoryUser::default() })));
-    let state = passcode("", None, 3).state;
+    let state = passcode("", None, 3).state().map(str::to_owned);
     let right = passcode("111111", state, 4);
-    assert_eq!(right.reason, Reason::Right);
+    assert_eq!(right.reason(), Reason::Right);
     assert_eq!(right.grants.map(|grants| grants.reply), Some(vec![("Class".into(), "alice".into())]));
 }
 
@@ -301,27 +305,27 @@ fn answer_to_it_is_a_passcode() {
     let passcode = |field, state, seed| {
         site.decide(answering(state, seed, attempt("alice", Mode::Passcode, FirstFactor::None, plain(field))))
     };
-    let state = passcode("", None, 1).state;
-    assert_eq!(passcode("111111", state.clone(), 2).reason, Reason::Right);
-    assert_eq!(passcode("333333", state, 3).reason, Reason::BadState, "once");
-    let state = passcode("", None, 4).state;
+    let state = passcode("", None, 1).state().map(str::to_owned);
+    assert_eq!(passcode("111111", state.clone(), 2).reason(), Reason::Right);
+    assert_eq!(passcode("333333", state, 3).reason(), Reason::BadState, "once");
+    let state = passcode("", None, 4).state().map(str::to_owned);
     assert_eq!(passcode("", state, 5).verdict(), Verdict::Reject, "and not again and again");
     // Where a password is asked for, it stands for none.
-    let state = passcode("", None, 6).state;
+    let state = passcode("", None, 6).state().map(str::to_owned);
     let own = attempt("alice", Mode::Challenge, FirstFactor::Own, plain("333333"));
-    assert_eq!(site.decide(answering(state, 7, own)).reason, Reason::BadState);
+    assert_eq!(site.decide(answering(state, 7, own)).reason(), Reason::BadState);
     let mute =
         LoginAttempt { dialogue: false, ..attempt("alice", Mode::Passcode, FirstFactor::None, plain("")) };
-    assert_eq!(site.decide(mute).reason, Reason::WrongCode);
+    assert_eq!(site.decide(mute).reason(), Reason::WrongCode);
 }
 
 #[test]
 fn empty_passcode_behind_a_password_that_the_client_has_checked_lists_what_there_is() {
     let site = site(Config::default());
     let empty = |user| site.decide(attempt(user, Mode::Passcode, FirstFactor::Client, plain("")));
-    assert_eq!(empty("alice").prompt.map(|prompt| prompt.asks), Some(QuestionKind::Passcode));
+    assert_eq!(empty("alice").question().map(|question| question.asks.clone()), Some(QuestionKind::Passcode));
     let told = empty("nobody");
-    assert_eq!((told.reason, told.state), (Reason::UnknownUser, None));
+    assert_eq!((told.reason(), told.state()), (Reason::UnknownUser, None));
 }
 
 #[test]
@@ -335,27 +339,24 @@ fn refusal_of_a_proven_password_may_be_told_in_a_challenge_that_nothing_answers(
         ))
     };
     let told = proven("000000", None, 1);
-    assert_eq!(
-        (told.verdict(), told.reason, told.state.as_deref()),
-        (Verdict::Reject, Reason::WrongCode, None)
-    );
+    assert_eq!((told.verdict(), told.reason(), told.state()), (Verdict::Reject, Reason::WrongCode, None));
     let state = told.challenge_state().map(str::to_owned).expect("a last challenge");
     assert!(is_state(state.as_bytes()));
     let strikes = site.store.strikes(1);
     for (n, answer) in ["111111", "", "000000", "111111"].into_iter().enumerate() {
         let refused = proven(answer, Some(state.clone()), 9);
-        assert_eq!((refused.verdict(), refused.reason), (Verdict::Reject, Reason::Ended), "{n}");
+        assert_eq!((refused.verdict(), refused.reason()), (Verdict::Reject, Reason::Ended), "{n}");
         assert_eq!(refused.challenge_state(), None, "one is the last");
     }
     assert_eq!(site.store.strikes(1), strikes, "it counts nothing");
-    assert_eq!(proven("111111", None, 2).reason, Reason::Right, "and costs nothing");
+    assert_eq!(proven("111111", None, 2).reason(), Reason::Right, "and costs nothing");
 }
 
 #[test]
 fn last_challenge_is_for_who_can_read_it_and_has_shown_the_password() {
     let site = site(Config::default());
     let wrong = |mode, first_factor| attempt("alice", mode, first_factor, plain("000000"));
-    let told = |attempt| site.decide(attempt).last_state;
+    let told = |attempt| site.decide(attempt).last_state().map(str::to_owned);
     assert_eq!(told(wrong(Mode::Passcode, FirstFactor::None)), None);
     assert_eq!(told(LoginAttempt { dialogue: false, ..wrong(Mode::Passcode, FirstFactor::Client) }), None);
     assert_eq!(told(LoginAttempt { dice: None, ..wrong(Mode::Passcode, FirstFactor::Client) }), None);
@@ -374,7 +375,7 @@ fn state_is_that_of_a_last_challenge_only_if_this_process_says_so() {
         Secret::new("another key"),
     );
     let wrong = attempt("alice", Mode::Passcode, FirstFactor::Client, plain("000000"));
-    let last = site.decide(wrong).last_state.unwrap();
+    let last = site.decide(wrong).last_state().unwrap().to_owned();
     assert!(site.engine.is_last_challenge(last.as_bytes()));
     assert!(!other.is_last_challenge(last.as_bytes()));
     for state in [

@@ -6,7 +6,7 @@
 //! it refuses every State that it does not know.
 
 use super::login_attempt::{AttemptEntropy, encode_state, is_state};
-use super::{Decision, Engine, LoginAttempt, Reason, Verdict};
+use super::{Decision, Engine, LoginAttempt, Outcome, RefusalReason, Verdict};
 use subtle::ConstantTimeEq;
 
 /// Octets of a State that are random; as many sign them.
@@ -17,13 +17,17 @@ impl Engine {
     /// challenge, or where the client could not answer one. Whether it is sent depends on what the client shows.
     pub(super) fn last_challenge(&self, attempt: &LoginAttempt, decision: &Decision) -> Option<String> {
         let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue && attempt.is_proven())?;
+        let Outcome::Refuse(refused) = &decision.outcome else { return None };
         let is_refusal = matches!(decision.verdict(), Verdict::Reject | Verdict::Locked);
         // Of those who have to enrol, policy says how they are told.
         let is_told = matches!(
-            decision.reason,
-            Reason::MustEnroll | Reason::Invited | Reason::BadState | Reason::Ended
+            refused.reason,
+            RefusalReason::MustEnroll
+                | RefusalReason::Invited
+                | RefusalReason::BadState
+                | RefusalReason::Ended
         );
-        (is_refusal && !is_told && decision.state.is_none()).then(|| self.last_state(dice))
+        (is_refusal && !is_told).then(|| self.last_state(dice))
     }
 
     /// Whether this is the State of a last challenge of this process.

@@ -55,7 +55,7 @@ mod field_tests;
 #[cfg(test)]
 mod tests;
 
-pub use decision::Decision;
+pub use decision::{AcceptedLogin, Decision, IssuedChallenge, Outcome, PendingPassword, RefusedLogin};
 pub use earlier_decision::{DatagramRecord, DecisionBasis, EarlierDecision};
 pub use failure_budget::{DailyRate, FailureBudget};
 pub use lockout::{FailureCounts, Gate, PasscodeTag, PasswordProof, SourceFailures, Strikes};
@@ -73,7 +73,7 @@ pub use pipeline::Step;
 pub use policy::{ExemptionReason, PolicyContext};
 pub use presented_factor::PresentedFactor;
 pub use push::{AskResult, StopReason};
-pub use reason::{AcceptReason, Reason, RefusalReason, Verdict};
+pub use reason::{AcceptReason, Reason, ReasonClass, RefusalReason, Verdict};
 pub use service::Engine;
 pub use source::{AttemptSource, LoginEndpoint};
 pub use spray_detection::SprayAlarm;

@@ -7,8 +7,12 @@
 
 use super::pending_accept::PendingAccept;
 use super::port::{AuditRecord, PasswordConfirmation, PendingId};
-use super::{Decision, DecisionBasis, Engine, LoginAttempt, PasswordStatus, PasswordVerifier};
-use crate::types::{Factor, Timestamp, UserName};
+use super::reason::ReasonClass;
+use super::{
+    AcceptedLogin, Decision, DecisionBasis, Engine, LoginAttempt, Outcome, PasswordStatus, PasswordVerifier,
+    PendingPassword, RefusalReason,
+};
+use crate::types::{Factor, Secret, Timestamp, UserName};
 
 impl PendingId {
     /// The one of this attempt, if the server checks its password later; none without randomness.
@@ -20,18 +24,22 @@ impl PendingId {
 }
 
 impl Engine {
-    /// What [`confirm_passcode`](Self::confirm_passcode) needs of an attempt whose passcode was right.
-    pub(super) fn pending_accept(
+    /// The outcome of an attempt whose passcode was right: what [`confirm_passcode`](Self::confirm_passcode) needs of
+    /// it. Without that it could never be confirmed, and is refused.
+    pub(super) fn pending_password(
         &self,
         attempt: &LoginAttempt,
         user: Option<&UserName>,
-        factor: Option<Factor>,
-        token: Option<String>,
+        presented: (Option<Factor>, Option<String>, Option<Secret>),
         basis: Option<DecisionBasis>,
-    ) -> Option<Box<PendingAccept>> {
-        let (id, user) = (PendingId::for_attempt(attempt)?, user?.clone());
+    ) -> Outcome {
+        let (factor, token, password) = presented;
+        let (Some(id), Some(user)) = (PendingId::for_attempt(attempt), user.cloned()) else {
+            return Outcome::Refuse(RefusalReason::Unavailable.into());
+        };
         let (source, mode, grants) = (attempt.source.clone(), attempt.mode, attempt.grants.clone());
-        Some(Box::new(PendingAccept { id, user, source, mode, factor, token, grants, basis }))
+        let accept = PendingAccept { id, user, source, mode, factor, token: token.clone(), grants, basis };
+        Outcome::Pending(PendingPassword { factor, token, password, accept: Box::new(accept) })
     }
 
     /// The server has found the password right: the failure that was counted becomes an accept, in one durable write and once.
@@ -40,13 +48,18 @@ impl Engine {
         let record =
             AuditRecord { at: now, user: user.to_string(), source, mode, factor, token: token.clone() };
         let decision = match self.store.confirm_passcode(PasswordConfirmation { pending: id, record }).await {
-            Ok(reason) if reason.verdict().lets_in() => {
-                Decision { factor, token, grants, basis, ..Decision::refusal(Some(user), reason) }
-            }
-            Ok(reason) => Decision::refusal(Some(user), reason),
+            Ok(reason) => match reason.class() {
+                ReasonClass::Accepts(reason) => {
+                    let accepted = AcceptedLogin { reason, factor, token, passcode: None };
+                    Decision { grants, basis, ..Decision::new(Some(user), Outcome::Accept(accepted)) }
+                }
+                ReasonClass::PasswordPending | ReasonClass::Refuses(_) => {
+                    Decision::for_reason(Some(user), reason)
+                }
+            },
             Err(error) => Decision::store_unavailable(Some(user), error),
         };
         let locked = self.time_locked(&decision, now).await;
-        Decision { proven: true, locked, ..decision }
+        Decision { proven: true, ..decision }.map_refusal(|refused| refused.locked = locked)
     }
 }

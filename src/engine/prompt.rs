@@ -1,13 +1,13 @@
 //! What a user is asked in a challenge, before it is put into words.
 
-use super::Reason;
+use super::RefusalReason;
 use crate::types::{Factor, FactorChoice};
 
 /// A question that is put to the user at the client: the engine decides what, the words are found elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// Why the user is asked again, if so.
-    pub because: Option<Reason>,
+    pub because: Option<RefusalReason>,
     /// Number of tries left, if they are counted.
     pub left: Option<u32>,
     /// Kind of the question.

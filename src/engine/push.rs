@@ -7,12 +7,12 @@ use super::intent::IntentKind;
 use super::messenger::CodeCourier;
 use super::pending_login::{PendingLogin, known_by};
 use super::port::AttemptFinding;
-use super::prompt::QuestionKind;
+use super::prompt::{Question, QuestionKind};
 use super::provider::{
     AskOutcome, ProviderError, ProviderFactors, ProviderFuture, PushOutcome, PushProvider, PushQuestion,
     PushRequest, PushRequestKind, PushResponse,
 };
-use super::{Decision, Engine, Gate, Reason, RefusalReason};
+use super::{Decision, Engine, Gate, RefusalReason};
 use crate::config::push::{FailMode, OnTimeout};
 use crate::types::{Factor, Mode};
 use std::pin::{Pin, pin};
@@ -150,10 +150,9 @@ impl Engine {
             // What the user has here will do. A passcode that only the provider could check is no such thing.
             Ok(Err(trouble)) if it.has_codes || !it.ways.is_empty() => {
                 it.passcode = it.has_codes;
-                let mut decision = self.close(it, RefusalReason::Challenged).await;
-                if let Some(prompt) = &mut decision.prompt {
-                    prompt.because = Some(Reason::ProviderUnavailable);
-                }
+                let because = Some(RefusalReason::ProviderUnavailable);
+                let decision = self.close(it, RefusalReason::Challenged).await;
+                let decision = decision.map_question(|question| Some(Question { because, ..question? }));
                 Decision { detail: Some(trouble.to_string()), ..decision }
             }
             Ok(Err(ProviderError::Unreachable(text))) => self.apply_failmode(it, text, stop).await,
@@ -221,11 +220,13 @@ impl Engine {
         if is_logged && decision.detail.is_none() {
             decision.detail = Some(format!("{} says: {message}", provider.name()));
         }
-        let is_refused_so = matches!(decision.reason, Reason::LockedByProvider | Reason::RefusedByProvider);
-        if is_quoted && is_refused_so && !message.as_str().is_empty() {
-            decision.quote = Some(message.to_string());
-        }
-        decision
+        decision.map_refusal(|refused| {
+            let is_refused_so =
+                matches!(refused.reason, RefusalReason::LockedByProvider | RefusalReason::RefusedByProvider);
+            if is_quoted && is_refused_so && !message.as_str().is_empty() {
+                refused.quote = Some(message.to_string());
+            }
+        })
     }
 
     async fn conclude_outcome(
@@ -270,7 +271,7 @@ impl Engine {
                 let quote = it.is_proven().then(|| text.to_string());
                 let refused =
                     self.close_as_unanswered(it, RefusalReason::EnrollAtProvider.into(), stop).await;
-                return Decision { quote, ..refused };
+                return refused.map_refusal(|refused| refused.quote = quote);
             }
             PushOutcome::Sent if it.is_proven() => {
                 let asks = QuestionKind::Code { factor: Factor::Sms, to: String::new() };

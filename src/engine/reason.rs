@@ -119,12 +119,12 @@ macro_rules! reasons {
                 }
             }
 
-            /// The same as a reason to accept, if it is one.
-            pub const fn accepting(self) -> Option<AcceptReason> {
+            /// Which part of the table it belongs to.
+            pub const fn class(self) -> ReasonClass {
                 match self {
-                    $(Self::$accept => Some(AcceptReason::$accept),)+
-                    $(Self::$pending)|+ => None,
-                    $(Self::$refuse)|+ => None,
+                    $(Self::$accept => ReasonClass::Accepts(AcceptReason::$accept),)+
+                    $(Self::$pending)|+ => ReasonClass::PasswordPending,
+                    $(Self::$refuse => ReasonClass::Refuses(RefusalReason::$refuse),)+
                 }
             }
 
@@ -155,11 +155,21 @@ macro_rules! reasons {
             }
         }
 
+        impl RefusalReason {
+            /// All of them, in the order of the table.
+            pub const ALL: &[Self] = &[$(Self::$refuse,)+];
+
+            /// The same among all reasons.
+            const fn any(self) -> Reason {
+                match self {
+                    $(Self::$refuse => Reason::$refuse,)+
+                }
+            }
+        }
+
         impl From<RefusalReason> for Reason {
             fn from(reason: RefusalReason) -> Self {
-                match reason {
-                    $(RefusalReason::$refuse => Self::$refuse,)+
-                }
+                reason.any()
             }
         }
     };
@@ -310,15 +320,39 @@ reasons! {
     }
 }
 
+impl RefusalReason {
+    /// See [`Reason::asks_again`].
+    pub const fn asks_again(self) -> bool {
+        self.any().asks_again()
+    }
+}
+
+/// A reason, by the part of the table it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum ReasonClass {
+    /// The user is let in.
+    Accepts(AcceptReason),
+    /// The passcode is right, the password still unverified.
+    PasswordPending,
+    /// The user is refused, or asked for more.
+    Refuses(RefusalReason),
+}
+
 impl Reason {
-    /// What is done for it, where it is known whether a challenge goes to the user: a user who is asked for more is neither let in
-    /// nor refused, and a question without a challenge is a refusal. Log, audit trail and metrics all call an attempt by this.
-    pub const fn verdict_if(self, is_challenged: bool) -> Verdict {
-        match (is_challenged, self.verdict()) {
-            (true, Verdict::Reject | Verdict::Challenge) => Verdict::Challenge,
-            // Nothing is asked that could not be answered.
-            (false, Verdict::Challenge) => Verdict::Reject,
-            (_, verdict) => verdict,
+    /// What is done for it if a challenge goes to the user, who is then neither let in nor refused.
+    pub const fn verdict_with_challenge(self) -> Verdict {
+        match self.verdict() {
+            Verdict::Reject | Verdict::Challenge => Verdict::Challenge,
+            verdict => verdict,
+        }
+    }
+
+    /// What is done for it if no challenge goes to the user: a question that cannot be answered is a refusal.
+    pub const fn verdict_without_challenge(self) -> Verdict {
+        match self.verdict() {
+            Verdict::Challenge => Verdict::Reject,
+            verdict => verdict,
         }
     }
 }

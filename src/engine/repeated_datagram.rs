@@ -11,7 +11,8 @@ use super::evaluation::Evidence;
 use super::pending_login::{PendingLogin, known_by};
 use super::port::{Account, AttemptFinding, EnrolledToken, RememberedLoginDigest, SpendPasscode, TokenMatch};
 use super::{
-    AttemptSource, Decision, Engine, LoginAttempt, PasscodeTag, Reason, RefusalReason, UserAttributes,
+    AcceptReason, AttemptSource, Decision, Engine, IssuedChallenge, LoginAttempt, Outcome, PasscodeTag,
+    RefusalReason, UserAttributes,
 };
 use crate::types::{Mode, Timestamp, TokenId, UserId, UserName};
 use std::sync::Arc;
@@ -53,23 +54,26 @@ impl EarlierDecision {
     /// What to keep of a decision that is being sent, already in words. `is_answer`: its datagram answered a challenge of ours.
     pub fn new(decision: &Decision, is_answer: bool) -> Option<Self> {
         let (user, basis) = (decision.user.clone()?, decision.basis.clone()?);
-        let outcome = match (decision.reason, &decision.state) {
-            (
-                reason @ (Reason::Right
-                | Reason::Resynchronised
-                | Reason::Approved
-                | Reason::Remembered
-                | Reason::LetInUnenrolled),
-                _,
-            ) => {
-                let (factor, token) = (decision.factor, decision.token.clone());
-                EarlierOutcome::Accepted { reason, factor, token }
-            }
-            (reason, Some(state)) if !reason.verdict().lets_in() => {
-                let (state, message) = (state.clone(), decision.message.clone());
+        let outcome = match &decision.outcome {
+            Outcome::Accept(accepted) => match accepted.reason {
+                AcceptReason::Right
+                | AcceptReason::Resynchronised
+                | AcceptReason::Approved
+                | AcceptReason::Remembered
+                | AcceptReason::LetInUnenrolled => {
+                    let (reason, factor, token) = (accepted.reason, accepted.factor, accepted.token.clone());
+                    EarlierOutcome::Accepted { reason, factor, token }
+                }
+                AcceptReason::Exempt
+                | AcceptReason::Repeated
+                | AcceptReason::Bypassed
+                | AcceptReason::BypassedByProvider => return None,
+            },
+            Outcome::Challenge(challenge) => {
+                let (state, message) = (challenge.state.clone(), decision.message.clone());
                 EarlierOutcome::Challenged { state, message, echo: decision.echo }
             }
-            _ => return None,
+            Outcome::Pending(_) | Outcome::Refuse(_) => return None,
         };
         let answer = is_answer.then(|| decision.grants.as_ref().map(UserAttributes::without_keys));
         Some(Self { user, basis, answer, outcome })
@@ -89,7 +93,7 @@ impl EarlierDecision {
                 mark: None,
             },
             answer: None,
-            outcome: EarlierOutcome::Accepted { reason: Reason::Approved, factor: None, token: None },
+            outcome: EarlierOutcome::Accepted { reason: AcceptReason::Approved, factor: None, token: None },
         }
     }
 
@@ -128,7 +132,7 @@ impl EarlierDecision {
         mark: &RememberedLoginDigest,
     ) -> Option<AttemptFinding> {
         let is_remembered =
-            matches!(self.outcome, EarlierOutcome::Accepted { reason: Reason::Remembered, .. });
+            matches!(self.outcome, EarlierOutcome::Accepted { reason: AcceptReason::Remembered, .. });
         let is_same = self.user == *name && self.basis.mark.as_ref() == Some(mark);
         // The password was verified again: nothing is left to count.
         let (since, tag) = (self.basis.at, PasscodeTag::default());
@@ -138,12 +142,12 @@ impl EarlierDecision {
 
     /// The same challenge again.
     fn ask_again(&self, decision: Decision) -> Decision {
+        let reason = RefusalReason::ChallengeRepeated;
         match &self.outcome {
-            EarlierOutcome::Challenged { state, message, echo }
-                if decision.reason == Reason::ChallengeRepeated =>
-            {
-                let (state, message) = (Some(state.clone()), message.clone());
-                Decision { state, message, echo: *echo, ..decision }
+            EarlierOutcome::Challenged { state, message, echo } if decision.reason() == reason.into() => {
+                let challenge = IssuedChallenge { reason, question: None, state: state.clone() };
+                let outcome = Outcome::Challenge(challenge);
+                Decision { outcome, message: message.clone(), echo: *echo, ..decision }
             }
             EarlierOutcome::Challenged { .. } | EarlierOutcome::Accepted { .. } => decision,
         }
@@ -215,7 +219,7 @@ impl Engine {
         };
         let Some(earlier) = it.attempt.earlier_decision().filter(fits) else { return Err(Box::new(it)) };
         let checked = match &earlier.outcome {
-            EarlierOutcome::Accepted { reason: Reason::Approved, factor, token } => Evidence {
+            EarlierOutcome::Accepted { reason: AcceptReason::Approved, factor, token } => Evidence {
                 factor: *factor,
                 token: token.clone(),
                 ..repeated_accept(None, earlier.basis.at, it.tag).into()
@@ -276,7 +280,7 @@ impl Engine {
         let earlier = attempt.earlier_decision().filter(|earlier| earlier.user == *name);
         match earlier.as_deref() {
             Some(EarlierDecision {
-                outcome: EarlierOutcome::Accepted { reason: Reason::LetInUnenrolled, .. },
+                outcome: EarlierOutcome::Accepted { reason: AcceptReason::LetInUnenrolled, .. },
                 basis,
                 ..
             }) => repeated_accept(None, basis.at, self.passcode_tag(&attempt.password)),

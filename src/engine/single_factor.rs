@@ -241,9 +241,9 @@ impl Engine {
             Some((_, EnrolmentNotice::Reject)) | None => None,
         };
         let decision = self.commit(attempt, Some(name), known, Evidence { follow, ..finding.into() }).await;
-        match (asks, decision.reason) {
+        match (asks, decision.reason()) {
             (Some((asks, _)), Reason::MustEnroll | Reason::Invited) => {
-                Decision { prompt: Some(Question { because: None, left: None, asks }), ..decision }
+                decision.map_question(|_| Some(Question { because: None, left: None, asks }))
             }
             _ => decision,
         }

@@ -99,7 +99,7 @@ impl Site {
     }
 
     fn login(&self, user: &str, code: &str) -> Reason {
-        self.decide(attempt(user, plain(code))).reason
+        self.decide(attempt(user, plain(code))).reason()
     }
 
     /// In mode `append`, whose password the server checks later.
@@ -109,7 +109,7 @@ impl Site {
 
     /// The server has found the password right.
     fn confirm(&self, decision: &Decision, after: Duration) -> Decision {
-        let pending = decision.pending.clone().expect("a right passcode");
+        let pending = decision.pending().expect("a right passcode").accept.clone();
         ready(self.engine.confirm_passcode(*pending, Timestamp::from_seconds(1_000_000).plus(after)))
     }
 
@@ -117,10 +117,10 @@ impl Site {
     fn append(&self, field: impl Into<Vec<u8>>) -> (Reason, Option<Secret>) {
         let decision = self.first_half(field);
         let reason = match decision.verdict() {
-            Verdict::Pending => self.confirm(&decision, Duration::ZERO).reason,
-            _ => decision.reason,
+            Verdict::Pending => self.confirm(&decision, Duration::ZERO).reason(),
+            _ => decision.reason(),
         };
-        (reason, decision.password)
+        (reason, decision.password().cloned())
     }
 }
 
@@ -145,7 +145,7 @@ fn chap(code: &str) -> SubmittedPassword {
 fn code_spent_with_one_token_does_not_pass_with_another_of_the_same_secret() {
     for order in [[1, 2], [2, 1]] {
         let site = site(order.map(|id| token(id, "111111")));
-        let reason = || ready(site.engine.decide_without_waiting(attempt("alice", plain("111111")))).reason;
+        let reason = || ready(site.engine.decide_without_waiting(attempt("alice", plain("111111")))).reason();
         assert_eq!([reason(), reason()], [Reason::Right, Reason::SpentCode]);
     }
 }
@@ -154,12 +154,12 @@ fn code_spent_with_one_token_does_not_pass_with_another_of_the_same_secret() {
 fn right_code_lets_in_once_and_names_its_token() {
     let site = site([token(1, "111111"), token(2, "222222")]);
     let decision = site.decide(attempt("EXAMPLE\\Alice", plain("222 222")));
-    assert_eq!((decision.verdict(), decision.reason), (Verdict::Accept, Reason::Right));
+    assert_eq!((decision.verdict(), decision.reason()), (Verdict::Accept, Reason::Right));
     assert_eq!(decision.user, Some(UserName::from_canonical("alice")));
-    assert_eq!(decision.token.as_deref(), Some("totp2"));
-    assert_eq!(decision.factor, Some(Factor::Totp));
-    assert_eq!(decision.passcode, Some(Secret::new("222222")));
-    assert_eq!(decision.password, None);
+    assert_eq!(decision.token(), Some("totp2"));
+    assert_eq!(decision.factor(), Some(Factor::Totp));
+    assert_eq!(decision.passcode(), Some(&Secret::new("222222")));
+    assert_eq!(decision.password(), None);
     assert_eq!(site.login("alice", "222222"), Reason::SpentCode);
     assert_eq!(site.login("alice", "111111"), Reason::Right);
 }
@@ -174,8 +174,8 @@ fn every_refusal_has_its_own_reason_in_the_trail_and_nothing_else_in_the_answer(
         ("a\0b", "111111", Reason::NameWithControl),
     ] {
         let decision = site.decide(attempt(user, plain(code)));
-        assert_eq!(decision.reason, reason);
-        assert!(decision.token.is_none() && decision.factor.is_none() && decision.passcode.is_none());
+        assert_eq!(decision.reason(), reason);
+        assert!(decision.token().is_none() && decision.factor().is_none() && decision.passcode().is_none());
     }
     let names: Vec<_> = site.store.audit().into_iter().map(|(user, _)| user).collect();
     assert_eq!(names, ["bob", "alice", "", ""]);
@@ -205,13 +205,13 @@ fn failures_after_a_right_password_lock_and_a_right_code_does_not_open() {
             ..wrong
         };
         let expected = if n + 1 < limits.lock_after { Reason::WrongCode } else { Reason::LockedNow };
-        assert_eq!(site.decide(wrong).reason, expected);
+        assert_eq!(site.decide(wrong).reason(), expected);
         now = now.plus(Duration::from_secs(100));
     }
     let right = LoginAttempt { at: now, ..attempt("alice", plain("111111")) };
     assert_eq!(site.decide(right.clone()).verdict(), Verdict::Locked);
     assert_eq!(site.store.token("totp1").next, 0, "the code was not spent");
-    assert_eq!(site.decide(LoginAttempt { at: now.plus(limits.lock_time), ..right }).reason, Reason::Right);
+    assert_eq!(site.decide(LoginAttempt { at: now.plus(limits.lock_time), ..right }).reason(), Reason::Right);
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn retransmitted_wrong_code_counts_once() {
 fn no_password_is_answered_alike_whether_the_user_is_known_or_not() {
     let site = site([token(1, "111111")]);
     for user in ["alice", "bob"] {
-        assert_eq!(site.decide(attempt(user, SubmittedPassword::Absent)).reason, Reason::NoPassword);
+        assert_eq!(site.decide(attempt(user, SubmittedPassword::Absent)).reason(), Reason::NoPassword);
     }
 }
 
@@ -279,27 +279,27 @@ fn passcode_before_an_unchecked_password_is_a_failure_until_that_was_right() {
     let site = site((1..=4).map(|id| token(id, &id.to_string().repeat(6))));
     for (n, code) in ["111111", "222222", "333333"].into_iter().enumerate() {
         let decision = site.first_half(format!("guess{code}"));
-        assert_eq!((decision.verdict(), decision.reason), (Verdict::Pending, Reason::PasswordPending));
-        assert!(!decision.verdict().lets_in() && !decision.proven && decision.state.is_none());
-        assert_eq!(decision.password, Some(Secret::new("guess")));
+        assert_eq!((decision.verdict(), decision.reason()), (Verdict::Pending, Reason::PasswordPending));
+        assert!(!decision.lets_in() && !decision.proven && decision.state().is_none());
+        assert_eq!(decision.password(), Some(&Secret::new("guess")));
         assert_eq!(site.store.strikes(1), u32::try_from(n + 1).unwrap());
     }
-    assert_eq!(site.first_half("guess444444").reason, Reason::Slowed);
+    assert_eq!(site.first_half("guess444444").reason(), Reason::Slowed);
     assert_eq!(site.store.token("totp4").next, 0);
 }
 
 #[test]
 fn right_password_takes_the_failure_back_once() {
     let site = site([token(1, "111111"), token(2, "222222")]);
-    assert_eq!(site.first_half("hunter2000000").reason, Reason::WrongCode);
+    assert_eq!(site.first_half("hunter2000000").reason(), Reason::WrongCode);
     let first = site.first_half("hunter2111111");
     assert_eq!(site.store.strikes(1), 2);
     let accept = site.confirm(&first, Duration::from_secs(1));
-    assert_eq!((accept.verdict(), accept.reason), (Verdict::Accept, Reason::Right));
-    assert_eq!((accept.factor, accept.token.as_deref()), (Some(Factor::Totp), Some("totp1")));
+    assert_eq!((accept.verdict(), accept.reason()), (Verdict::Accept, Reason::Right));
+    assert_eq!((accept.factor(), accept.token()), (Some(Factor::Totp), Some("totp1")));
     assert_eq!(site.store.strikes(1), 0);
     let again = site.confirm(&first, Duration::from_secs(1));
-    assert_eq!((again.verdict(), again.reason), (Verdict::Reject, Reason::NotConfirmed));
+    assert_eq!((again.verdict(), again.reason()), (Verdict::Reject, Reason::NotConfirmed));
     let trail: Vec<_> = site.store.audit().into_iter().map(|(_, reason)| reason).collect();
     assert_eq!(trail, [Reason::WrongCode, Reason::PasswordPending, Reason::Right, Reason::NotConfirmed]);
 }
@@ -320,17 +320,17 @@ fn login_at_the_threshold_is_not_left_locked_and_a_lock_of_others_holds() {
     let config = Config { lockout: limits, ..Config::default() };
     let site = site_with(config.clone(), [token(1, "111111"), token(2, "222222")]);
     let first = site.first_half("hunter2111111");
-    assert_eq!(site.first_half("hunter2222222").reason, Reason::Locked, "until it is confirmed");
-    assert_eq!(site.confirm(&first, Duration::from_secs(1)).reason, Reason::Right);
+    assert_eq!(site.first_half("hunter2222222").reason(), Reason::Locked, "until it is confirmed");
+    assert_eq!(site.confirm(&first, Duration::from_secs(1)).reason(), Reason::Right);
     assert_eq!(site.append("hunter2222222").0, Reason::Right);
 
     let config =
         Config { lockout: crate::config::FailureLimits { lock_after_unproven: 2, ..limits }, ..config };
     let site = site_with(config, [token(1, "111111")]);
     let first = site.first_half("hunter2111111");
-    assert_eq!(site.first_half("hunter2000000").reason, Reason::LockedNow);
+    assert_eq!(site.first_half("hunter2000000").reason(), Reason::LockedNow);
     let locked = site.confirm(&first, Duration::from_secs(1));
-    assert_eq!((locked.reason, locked.proven), (Reason::Locked, true));
+    assert_eq!((locked.reason(), locked.proven), (Reason::Locked, true));
 }
 
 #[test]
@@ -339,7 +339,7 @@ fn lock_without_an_end_has_no_minutes_behind_a_pending_password_either() {
     let first = site.first_half("hunter2111111");
     site.store.lock(1, Timestamp::FOREVER);
     let locked = site.confirm(&first, Duration::from_secs(1));
-    assert_eq!((locked.reason, locked.proven, locked.locked), (Reason::Locked, true, None));
+    assert_eq!((locked.reason(), locked.proven, locked.locked()), (Reason::Locked, true, None));
 }
 
 /// Without the right password nothing is told: neither by a text nor by a State.
@@ -349,8 +349,8 @@ fn nothing_is_told_before_the_password_was_checked() {
     site.store.enrol("alice", EnrolledToken { enabled: false, ..token(2, "222222") });
     let silent = |attempt: LoginAttempt| {
         let decision = site.decide(LoginAttempt { dialogue: true, ..attempt });
-        assert!(!decision.verdict().lets_in() && !decision.proven, "{:?}", decision.reason);
-        assert!(decision.prompt.is_none() && decision.state.is_none() && decision.locked.is_none());
+        assert!(!decision.lets_in() && !decision.proven, "{:?}", decision.reason());
+        assert!(decision.question().is_none() && decision.state().is_none() && decision.locked().is_none());
     };
     for mode in [Mode::Append, Mode::Challenge, Mode::Auto] {
         for (user, field) in [("alice", "x000000"), ("alice", "x222222"), ("alice", ""), ("bob", "x111111")] {
@@ -379,7 +379,7 @@ fn append_refuses_a_digest_though_it_be_over_the_right_code() {
     let site = site([token(1, "111111")]);
     for user in ["alice", "bob"] {
         let digest = LoginAttempt { mode: Mode::Append, ..attempt(user, chap("111111")) };
-        assert_eq!(site.decide(digest).reason, Reason::NeedsPap);
+        assert_eq!(site.decide(digest).reason(), Reason::NeedsPap);
     }
     assert_eq!(site.store.token("totp1").next, 0);
 }
@@ -389,9 +389,9 @@ fn code_that_answers_a_challenge_comes_back() {
     let pin = Some(Secret::new("ab12"));
     let site = site([token(1, "111111"), EnrolledToken { pin, ..token(2, "222222") }]);
     let decision = site.decide(attempt("alice", chap("ab12222222")));
-    assert_eq!((decision.reason, decision.passcode), (Reason::Right, Some(Secret::new("ab12222222"))));
-    assert_eq!(site.decide(attempt("alice", chap("ab12222222"))).reason, Reason::SpentCode);
-    assert_eq!(site.decide(attempt("alice", chap("222222"))).reason, Reason::WrongCode);
+    assert_eq!((decision.reason(), decision.passcode()), (Reason::Right, Some(&Secret::new("ab12222222"))));
+    assert_eq!(site.decide(attempt("alice", chap("ab12222222"))).reason(), Reason::SpentCode);
+    assert_eq!(site.decide(attempt("alice", chap("222222"))).reason(), Reason::WrongCode);
 
     let (challenge, peer_challenge) = ([1; 16], [2; 16]);
     let hash = mschap::challenge_hash(&peer_challenge, &challenge, b"alice");
@@ -399,7 +399,7 @@ fn code_that_answers_a_challenge_comes_back() {
     let names = vec![b"EXAMPLE\\alice".to_vec(), b"alice".to_vec()];
     let answer = SubmittedPassword::MsChap2 { id: 0, challenge, peer_challenge, response, names };
     let decision = site.decide(attempt("EXAMPLE\\alice", answer));
-    assert_eq!((decision.reason, decision.passcode), (Reason::Right, Some(Secret::new("111111"))));
+    assert_eq!((decision.reason(), decision.passcode()), (Reason::Right, Some(&Secret::new("111111"))));
 }
 
 #[test]
@@ -410,7 +410,7 @@ fn store_that_cannot_answer_never_lets_in() {
         let decision = site.decide(attempt("alice", plain("111111")));
         assert_eq!(decision.verdict(), Verdict::Unavailable);
         assert_eq!(decision.detail.as_deref(), Some("disk is full"));
-        assert!(decision.passcode.is_none() && decision.password.is_none() && decision.token.is_none());
+        assert!(decision.passcode().is_none() && decision.password().is_none() && decision.token().is_none());
     }
     site.store.be(Mood::CannotSettle);
     let exempt = ready(
@@ -473,7 +473,7 @@ fn from_everywhere(site: &Site, fields: impl IntoIterator<Item = String>) -> Vec
 fn guesses_with_other_passwords_do_not_hold_up_who_has_the_right_one() {
     let site = site([token(1, "111111")]);
     let guesses = from_everywhere(&site, (0..90).map(|n| format!("other{n}222222")));
-    assert!(guesses.iter().all(|guess| guess.reason == Reason::WrongCode));
+    assert!(guesses.iter().all(|guess| guess.reason() == Reason::WrongCode));
     assert_eq!(site.append("secret111111").0, Reason::Right);
 }
 

@@ -6,7 +6,7 @@ use super::request_state::ExemptBy;
 use crate::app::LoginProgress;
 use crate::engine::port::AttemptFinding;
 use crate::engine::{
-    Decision, PendingAccept, PendingLogin, Reason, RefusalReason, SubmittedPassword, Verdict,
+    Decision, Outcome, PendingAccept, PendingLogin, Reason, RefusalReason, SubmittedPassword,
 };
 use crate::freeradius::{LogLevel, Rcode, Request};
 
@@ -69,7 +69,7 @@ impl MfaModule {
     /// Makes an accept of a passcode that was right before the password was: written before the accept leaves, or there is none.
     pub(super) fn confirm_accept(&self, request: &mut Request<'_>, pending: PendingAccept) -> Rcode {
         let decision = self.app.as_ref().map_or_else(refuse_unopened, |app| app.confirm_passcode(pending));
-        if !decision.verdict().lets_in() {
+        if !decision.lets_in() {
             self.attributes.strip_accept(request);
         }
         self.apply(request, &decision)
@@ -96,21 +96,19 @@ impl MfaModule {
 
     /// Carries a decision out: the outputs on the control list, one line in the log, the note; and the result.
     pub(super) fn apply(&self, request: &mut Request<'_>, decision: &Decision) -> Rcode {
-        let said =
-            (!decision.verdict().lets_in()).then(|| self.reply_voice(request).add_texts(decision.clone()));
+        let said = (!decision.lets_in()).then(|| self.reply_voice(request).add_texts(decision.clone()));
         let decision = said.as_ref().unwrap_or(decision);
         self.attributes.set_outputs(request, decision);
         let source = self.attributes.attempt_source(request);
         let line = outcome::line(decision, &source);
-        let verdict = decision.verdict();
         request.log(outcome::log_level(decision), &line);
         // A stop of the server is reported to every user alike.
-        let is_told = decision.proven || verdict.lets_in() || decision.reason == Reason::Cancelled;
+        let is_told = decision.proven || decision.lets_in() || decision.reason() == Reason::Cancelled;
         if !request.keep_hold(Some(decision.hold).filter(|_| !is_told)) {
             return Rcode::Fail;
         }
-        match verdict {
-            Verdict::Accept | Verdict::Bypassed => {
+        match &decision.outcome {
+            Outcome::Accept(_) => {
                 if let Err(name) = self.add_user_attributes(request, decision) {
                     let line =
                         format!("{}: {name}: not a value of this attribute: see reply {{ }}", self.name);
@@ -125,21 +123,21 @@ impl MfaModule {
                 let left = self.attributes.keep_for_next_packet(request);
                 self.ticket_result(request, left)
             }
-            Verdict::Pending => match &decision.pending {
-                Some(pending) => {
-                    outcome::checked_rcode(request.note(LoginNote::Pending(pending.clone())), Rcode::Updated)
-                }
-                None => Rcode::Fail,
-            },
-            Verdict::Challenge => self.send_challenge(request, decision),
+            Outcome::Pending(pending) => outcome::checked_rcode(
+                request.note(LoginNote::Pending(pending.accept.clone())),
+                Rcode::Updated,
+            ),
+            Outcome::Challenge(_) => self.send_challenge(request, decision),
             // A refusal all the same: nothing that answers it is accepted.
-            _ if decision.challenge_state().is_some() => self.add_reply_messages(request, decision),
-            refused => {
+            Outcome::Refuse(_) if decision.last_state().is_some() => {
+                self.add_reply_messages(request, decision)
+            }
+            Outcome::Refuse(refused) => {
                 self.attributes.take_back_accept(request);
                 self.attributes.set_words(request, decision);
                 self.hold_back(request, decision.hold);
-                request.failure(decision.reason.as_str());
-                outcome::refusal_rcode(refused)
+                request.failure(Reason::from(refused.reason).as_str());
+                outcome::refusal_rcode(decision.verdict())
             }
         }
     }
@@ -166,5 +164,5 @@ impl MfaModule {
 
 /// Refuses a request of an instance without a store: none should come.
 fn refuse_unopened() -> Decision {
-    Decision::refusal(None, Reason::Unavailable)
+    Decision::refusal(None, RefusalReason::Unavailable)
 }

@@ -176,9 +176,9 @@ impl ModuleAttributes {
     pub(super) fn set_outputs(&self, request: &mut Request<'_>, decision: &Decision) {
         let outputs = [
             (self.result, Some(decision.verdict().as_str())),
-            (self.reason, Some(decision.reason.as_str())),
-            (self.factor, decision.factor.map(|factor| factor.as_str())),
-            (self.token, decision.token.as_deref()),
+            (self.reason, Some(decision.reason().as_str())),
+            (self.factor, decision.factor().map(|factor| factor.as_str())),
+            (self.token, decision.token()),
         ];
         for (attribute, value) in outputs {
             match value {
@@ -368,7 +368,7 @@ impl ModuleAttributes {
     /// The challenge as the text of an EAP-Request of the type GTC (RFC 3748, sections 4.1 and 5.6). `false` if the packet was
     /// no response of that type.
     pub(super) fn set_gtc(&self, request: &mut Request<'_>, decision: &Decision) -> bool {
-        let (Some((id, _)), Some(state)) = (self.gtc_response(request), &decision.state) else {
+        let (Some((id, _)), Some(state)) = (self.gtc_response(request), decision.state()) else {
             return false;
         };
         let message = decision.message.concat();

@@ -7,8 +7,8 @@ use crate::app;
 use crate::config::profile::ChallengeSupport;
 use crate::config::push::NumberMatch;
 use crate::engine::{
-    LoginAttempt, LoginEndpoint, PasswordStatus, PasswordVerifier, PendingLogin, RefusalReason, Step,
-    SubmittedPassword, Verdict, VerifiedPassword,
+    LoginAttempt, LoginEndpoint, Outcome, PasswordStatus, PasswordVerifier, PendingLogin, RefusalReason,
+    Step, SubmittedPassword, VerifiedPassword,
 };
 use crate::freeradius::{AttributeList, LogLevel, Rcode, Request};
 use crate::types::Mode;
@@ -43,11 +43,11 @@ impl MfaModule {
         let Some(app) = &self.app else { return Rcode::Fail };
         let first = match app.start_here(attempt) {
             // No accept before the password was verified.
-            Step::Decided(decision) if decision.verdict().lets_in() => {
+            Step::Decided(decision) if decision.lets_in() => {
                 return self.turn_away(request, RefusalReason::Undecided);
             }
-            Step::Decided(decision) => match (self.apply(request, &decision), decision.verdict()) {
-                (Rcode::Updated, Verdict::Pending) => decision.password,
+            Step::Decided(decision) => match (self.apply(request, &decision), decision.outcome) {
+                (Rcode::Updated, Outcome::Pending(pending)) => pending.password,
                 (refused, _) => return refused,
             },
             Step::Ask(mut undecided) => {
@@ -74,9 +74,9 @@ impl MfaModule {
         let attempt = self.build_attempt(request, password);
         let Some(app) = &self.app else { return Rcode::Fail };
         let secret = match app.start_here(attempt) {
-            Step::Decided(decision) => match self.apply(request, &decision) {
-                Rcode::Ok => decision.passcode,
-                refused => return refused,
+            Step::Decided(decision) => match (self.apply(request, &decision), decision.outcome) {
+                (Rcode::Ok, Outcome::Accept(accepted)) => accepted.passcode,
+                (refused, _) => return refused,
             },
             Step::Ask(mut undecided) => {
                 let word = undecided.word.take();

@@ -29,7 +29,7 @@ pub(super) fn refusal_rcode(verdict: Verdict) -> Rcode {
 
 /// The log level of the line. A bypass and a reported fraud need attention.
 pub(super) fn log_level(decision: &Decision) -> LogLevel {
-    match (decision.verdict(), decision.reason) {
+    match (decision.verdict(), decision.reason()) {
         (Verdict::Bypassed | Verdict::Unavailable, _) | (_, Reason::Fraud) => LogLevel::Error,
         _ => LogLevel::Auth,
     }
@@ -47,21 +47,21 @@ pub(super) fn line(decision: &Decision, source: &AttemptSource) -> String {
         .as_ref()
         .map(|name| shown_user(name.as_str()).to_string())
         .unwrap_or_else(|| "(nobody)".to_owned());
-    let mut line = format!("{user}: {}: {}", decision.verdict().as_str(), decision.reason.as_str());
-    if let (Some(factor), Some(token)) = (decision.factor, &decision.token) {
+    let mut line = format!("{user}: {}: {}", decision.verdict().as_str(), decision.reason().as_str());
+    if let (Some(factor), Some(token)) = (decision.factor(), decision.token()) {
         line.push_str(&format!(", {} token {}", factor.as_str(), shown_user(token)));
     }
     line.push_str(&format!(", client {}", source.client));
     if !source.calling_station.is_empty() {
         line.push_str(&format!(", calling {}", source.calling_station));
     }
-    if decision.last_state.is_some() {
+    if decision.last_state().is_some() {
         line.push_str(", told in a last challenge");
     }
     if let Some(detail) = &decision.detail {
         line.push_str(&format!(": {detail}"));
     }
-    match decision.reason.remedy() {
+    match decision.reason().remedy() {
         "" => line,
         remedy => format!("{line} ({remedy})"),
     }

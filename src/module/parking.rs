@@ -92,7 +92,7 @@ impl MfaModule {
         };
         let code = request.proxy_code();
         let Some(decision) = decision else { return self.give_up(request) };
-        let lets_in = decision.verdict().lets_in();
+        let lets_in = decision.lets_in();
         match code {
             Some(code::ACCESS_ACCEPT) if lets_in => {
                 self.attributes.give_back(request);
@@ -126,7 +126,7 @@ impl MfaModule {
         if decision.verdict() != Verdict::Challenge {
             self.hold_back(request, decision.hold);
         }
-        request.failure(decision.reason.as_str());
+        request.failure(decision.reason().as_str());
     }
 
     /// No decision arrived.

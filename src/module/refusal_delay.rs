@@ -6,7 +6,7 @@
 
 use super::instance::MfaModule;
 use crate::app;
-use crate::engine::{Decision, PasswordStatus, PasswordVerifier, Reason, Verdict};
+use crate::engine::{Decision, PasswordStatus, PasswordVerifier, RefusalReason, Verdict};
 use crate::freeradius::Request;
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ impl MfaModule {
         }
         let is_plain = request.outer().is_none() && !self.attributes.is_eap(request);
         if is_plain {
-            let refused = Decision::refusal(None, Reason::WrongPassword);
+            let refused = Decision::refusal(None, RefusalReason::WrongPassword);
             let said = self.client_voice(request).add_texts(refused);
             self.attributes.remove_reply_texts(request);
             self.attributes.set_words(request, &said);

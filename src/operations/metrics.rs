@@ -179,14 +179,14 @@ impl InstanceMetrics {
     /// Counts a decided login.
     pub(crate) fn count_login(&self, decision: &Decision) {
         let (verdict, factor) =
-            (decision.verdict().as_str(), decision.factor.map_or("none", |factor| factor.as_str()));
+            (decision.verdict().as_str(), decision.factor().map_or("none", |factor| factor.as_str()));
         let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
         verdicts
             .entry((verdict, factor))
             .or_insert_with(|| self.attempts.get_or_create_owned(&[("verdict", verdict), ("factor", factor)]))
             .inc();
         drop(verdicts);
-        if decision.reason == Reason::Bypassed {
+        if decision.reason() == Reason::Bypassed {
             self.bypassed.inc();
         }
         if decision.alarm.is_some() {
@@ -266,18 +266,20 @@ impl InstanceMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{AcceptReason, AcceptedLogin, Outcome};
     use crate::types::Factor;
 
     #[test]
     fn what_was_counted_is_told_in_both_ways() {
         let metrics = InstanceMetrics::new(Some("webhook"));
-        let accept = Decision { factor: Some(Factor::Push), ..Decision::refusal(None, Reason::Approved) };
+        let approved = AcceptedLogin { factor: Some(Factor::Push), ..AcceptReason::Approved.into() };
+        let accept = Decision::new(None, Outcome::Accept(approved));
         metrics.count_login(&accept);
         metrics.count_login(&accept);
-        metrics.count_login(&Decision::refusal(None, Reason::Denied));
-        metrics.count_login(&Decision::refusal(None, Reason::Bypassed));
+        metrics.count_login(&Decision::for_reason(None, Reason::Denied));
+        metrics.count_login(&Decision::for_reason(None, Reason::Bypassed));
         let alarm = Some(crate::engine::SprayAlarm { client: "192.0.2.1".into() });
-        metrics.count_login(&Decision { alarm, ..Decision::refusal(None, Reason::Denied) });
+        metrics.count_login(&Decision { alarm, ..Decision::for_reason(None, Reason::Denied) });
         metrics.provider_failed("unreachable");
         metrics.backend_clock("ldap").record(Duration::from_millis(500));
         metrics.authority_failed("ldap");

@@ -81,14 +81,11 @@ pub(super) fn commit_attempt(conn: &Connection, settlement: &AttemptCommit) -> R
         spend_passcode(conn, settlement.user, token, code, None)?;
     }
     let next = settlement.next.as_ref().filter(|_| reason.asks_again());
-    let is_challenged = next.is_some() || reason == Reason::ChallengeRepeated;
-    insert_audit_row(
-        conn,
-        &settlement.record,
-        reason,
-        is_challenged,
-        settlement.password_proof().is_proven(),
-    )?;
+    let verdict = match next.is_some() || reason == Reason::ChallengeRepeated {
+        true => reason.verdict_with_challenge(),
+        false => reason.verdict_without_challenge(),
+    };
+    insert_audit_row(conn, &settlement.record, reason, verdict, settlement.password_proof().is_proven())?;
     if let Some(next) = next {
         challenges::insert_challenge(conn, &settlement.record, next)?;
     }

@@ -5,7 +5,7 @@ use super::row::{locked_until, to_millis};
 use super::row_limits;
 use crate::engine::port::AuditRecord;
 use crate::engine::{
-    FailureBudget, FailureCounts, PasscodeTag, PasswordProof, Reason, SourceFailures, Strikes,
+    FailureBudget, FailureCounts, PasscodeTag, PasswordProof, Reason, SourceFailures, Strikes, Verdict,
 };
 use crate::types::{Factor, Timestamp, TokenId, UserId};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -146,12 +146,12 @@ pub(super) fn write_strikes(conn: &Connection, user: UserId, strikes: Strikes) -
     Ok(())
 }
 
-/// Writes the row of the audit trail; its verdict is the one of the log ([`Reason::verdict_if`]).
+/// Writes the row of the audit trail; `verdict` is the one of the log.
 pub(super) fn insert_audit_row(
     conn: &Connection,
     record: &AuditRecord,
     reason: Reason,
-    is_challenged: bool,
+    verdict: Verdict,
     is_proven: bool,
 ) -> Result<(), StoreFault> {
     let refusal = match (reason.verdict().lets_in(), is_proven) {
@@ -176,7 +176,7 @@ pub(super) fn insert_audit_row(
         record.mode.as_str(),
         record.factor.map(Factor::as_str),
         record.token,
-        reason.verdict_if(is_challenged).as_str(),
+        verdict.as_str(),
         reason.as_str(),
         refusal,
     ])?;

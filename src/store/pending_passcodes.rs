@@ -58,7 +58,7 @@ pub(super) fn confirm_pending(
     confirmation: &PasswordConfirmation,
 ) -> Result<Reason, StoreFault> {
     let reason = decide_confirmation(conn, confirmation)?;
-    insert_audit_row(conn, &confirmation.record, reason, false, true)?;
+    insert_audit_row(conn, &confirmation.record, reason, reason.verdict_without_challenge(), true)?;
     Ok(reason)
 }
 

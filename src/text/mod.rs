@@ -13,7 +13,7 @@ use crate::config::profile::{
 };
 use crate::config::texts::{LanguageTexts, TextKey, TextVariable, Texts};
 use crate::engine::prompt::{Question, QuestionKind, QuestionOption};
-use crate::engine::{Decision, Reason};
+use crate::engine::{Decision, Outcome, RefusalReason, RefusedLogin};
 use crate::types::{Factor, Secret, is_invisible};
 use page::ClientPage;
 use std::time::Duration;
@@ -153,7 +153,7 @@ impl ClientVoice {
         let because = prompt.because.filter(|_| self.is_explained);
         let because = because.and_then(|reason| match reason {
             // The user can still log in by answering the question.
-            Reason::ProviderUnavailable => Some(self.fill_text(TextKey::ProviderUnavailable, &[])),
+            RefusalReason::ProviderUnavailable => Some(self.fill_text(TextKey::ProviderUnavailable, &[])),
             reason => self.reason_text(reason, prompt.left, None),
         });
         let page = ClientPage::for_profile(self.profile, self.format);
@@ -200,30 +200,31 @@ impl ClientVoice {
     /// user is refused. Where the client would not show the latter, it is told in a last challenge, if there may be
     /// one.
     pub fn add_texts(&self, decision: Decision) -> Decision {
-        if decision.verdict().lets_in() || !decision.message.is_empty() {
+        if !decision.message.is_empty() {
             return decision;
         }
-        if let Some(prompt) = &decision.prompt {
-            let message = self.prompt_lines(prompt);
-            return Decision { message, echo: self.prompt_echo(), last_state: None, ..decision };
+        if let Some(question) = decision.question() {
+            let (message, echo) = (self.prompt_lines(question), self.prompt_echo());
+            return Decision { message, echo, ..without_last_challenge(decision) };
         }
+        let Outcome::Refuse(refused) = &decision.outcome else { return decision };
         // The next step is always shown, a provider's reason only if reasons are shown.
-        let is_quoted = self.is_explained || decision.reason == Reason::EnrollAtProvider;
-        let quote = decision.quote.as_ref().filter(|_| is_quoted);
+        let is_quoted = self.is_explained || refused.reason == RefusalReason::EnrollAtProvider;
+        let quote = refused.quote.as_ref().filter(|_| is_quoted);
         let said = match quote {
             Some(quote) => Some(visible_text(quote)).filter(|quote| !quote.is_empty()),
-            None => self.refusal_text(&decision),
+            None => self.refusal_text(refused, decision.proven),
         };
-        match said.filter(|_| self.has_last_challenge && decision.last_state.is_some()) {
+        match said.filter(|_| self.has_last_challenge && decision.last_state().is_some()) {
             Some(why) => {
                 Decision { message: self.last_challenge(&why), echo: self.prompt_echo(), ..decision }
             }
             None => {
                 let message = match quote {
                     Some(quote) => self.quoted_lines(quote),
-                    None => self.refusal_lines(&decision),
+                    None => self.refusal_lines(refused, decision.proven),
                 };
-                Decision { message, last_state: None, ..decision }
+                Decision { message, ..without_last_challenge(decision) }
             }
         }
     }
@@ -240,23 +241,24 @@ impl ClientVoice {
 
     /// The values of Reply-Message of a refusal, or none: the one text of all, unless who is refused knows the password and may
     /// read why.
-    pub fn refusal_lines(&self, decision: &Decision) -> Vec<String> {
-        if decision.reason == Reason::Cancelled {
+    fn refusal_lines(&self, refused: &RefusedLogin, is_proven: bool) -> Vec<String> {
+        if refused.reason == RefusalReason::Cancelled {
             return self.restart_lines();
         }
-        self.text_lines(&self.refusal_text(decision).unwrap_or_else(|| self.fill_text(TextKey::Refused, &[])))
+        let text = self.refusal_text(refused, is_proven);
+        self.text_lines(&text.unwrap_or_else(|| self.fill_text(TextKey::Refused, &[])))
     }
 
     /// Why the login is refused, if the user may read it.
-    fn refusal_text(&self, decision: &Decision) -> Option<String> {
-        let is_told = match (decision.reason, decision.proven) {
-            (Reason::Cancelled, _) => false,
+    fn refusal_text(&self, refused: &RefusedLogin, is_proven: bool) -> Option<String> {
+        let is_told = match (refused.reason, is_proven) {
+            (RefusalReason::Cancelled, _) => false,
             // What the user has to do next.
-            (Reason::CodesSent | Reason::MustEnroll | Reason::Invited, true) => true,
+            (RefusalReason::CodesSent | RefusalReason::MustEnroll | RefusalReason::Invited, true) => true,
             (_, true) => self.is_explained,
             (_, false) => false,
         };
-        is_told.then(|| self.reason_text(decision.reason, None, decision.locked)).flatten()
+        is_told.then(|| self.reason_text(refused.reason, None, refused.locked)).flatten()
     }
 
     /// A text from a provider or backend.
@@ -333,44 +335,54 @@ impl ClientVoice {
     }
 
     /// Why the login is refused or asked again; `None` where the user must not be told.
-    fn reason_text(&self, reason: Reason, left: Option<u32>, locked: Option<Duration>) -> Option<String> {
+    fn reason_text(
+        &self,
+        reason: RefusalReason,
+        left: Option<u32>,
+        locked: Option<Duration>,
+    ) -> Option<String> {
         let text = match (reason, left, locked) {
-            (Reason::WrongCode, Some(1), _) => TextKey::WrongLast,
-            (Reason::WrongCode, Some(left @ 2..), _) => {
+            (RefusalReason::WrongCode, Some(1), _) => TextKey::WrongLast,
+            (RefusalReason::WrongCode, Some(left @ 2..), _) => {
                 return Some(self.fill_text(TextKey::WrongLeft, &[(TextVariable::Left, &left.to_string())]));
             }
-            (Reason::WrongCode, ..) => TextKey::Wrong,
-            (Reason::Locked | Reason::LockedNow, _, Some(locked)) => {
+            (RefusalReason::WrongCode, ..) => TextKey::Wrong,
+            (RefusalReason::Locked | RefusalReason::LockedNow, _, Some(locked)) => {
                 return Some(
                     self.fill_text(TextKey::LockedFor, &[(TextVariable::Minutes, &whole_minutes(locked))]),
                 );
             }
-            (Reason::PasswordExpired, ..) => TextKey::Expired,
-            (Reason::MustChangePassword, ..) => TextKey::MustChange,
-            (Reason::AccountDisabled, ..) => TextKey::Disabled,
-            (Reason::LogonRestricted | Reason::Blocked | Reason::RefusedByProvider, ..) => {
-                TextKey::Restricted
+            (RefusalReason::PasswordExpired, ..) => TextKey::Expired,
+            (RefusalReason::MustChangePassword, ..) => TextKey::MustChange,
+            (RefusalReason::AccountDisabled, ..) => TextKey::Disabled,
+            (
+                RefusalReason::LogonRestricted | RefusalReason::Blocked | RefusalReason::RefusedByProvider,
+                ..,
+            ) => TextKey::Restricted,
+            (RefusalReason::NotMember, ..) => TextKey::NotMember,
+            (RefusalReason::Locked | RefusalReason::LockedNow, ..) => TextKey::Locked,
+            (RefusalReason::LockedByProvider | RefusalReason::AccountLocked, ..) => TextKey::Locked,
+            (RefusalReason::SpentCode | RefusalReason::AnotherCode, ..) => TextKey::Spent,
+            (RefusalReason::TimedOut, ..) => TextKey::TimedOut,
+            (RefusalReason::Denied | RefusalReason::JustDenied, ..) => TextKey::Denied,
+            (RefusalReason::NoDevice, ..) => TextKey::NoDevice,
+            (RefusalReason::CodesSent, ..) => TextKey::CodesSent,
+            (RefusalReason::JustSent, ..) => TextKey::JustSent,
+            (RefusalReason::NotSent, ..) => TextKey::NotSent,
+            (RefusalReason::TooManyCodes, ..) => TextKey::TooManyCodes,
+            (RefusalReason::NotUnderstood, ..) => TextKey::NotUnderstood,
+            (RefusalReason::AlreadyWaiting, ..) => TextKey::AlreadyWaiting,
+            (RefusalReason::TooManyPushes, ..) => TextKey::AskedOften,
+            (RefusalReason::Slowed, ..) => TextKey::Slowed,
+            (RefusalReason::NotEnrolled | RefusalReason::UnknownUser, ..) => TextKey::Enrol,
+            (RefusalReason::MustEnroll | RefusalReason::Invited, ..) => TextKey::Enrol,
+            (RefusalReason::EnrollAtProvider | RefusalReason::UnknownToProvider, ..) => TextKey::Enrol,
+            (RefusalReason::Busy | RefusalReason::Unavailable | RefusalReason::Cancelled, ..) => {
+                TextKey::Unavailable
             }
-            (Reason::NotMember, ..) => TextKey::NotMember,
-            (Reason::Locked | Reason::LockedNow, ..) => TextKey::Locked,
-            (Reason::LockedByProvider | Reason::AccountLocked, ..) => TextKey::Locked,
-            (Reason::SpentCode | Reason::AnotherCode, ..) => TextKey::Spent,
-            (Reason::TimedOut, ..) => TextKey::TimedOut,
-            (Reason::Denied | Reason::JustDenied, ..) => TextKey::Denied,
-            (Reason::NoDevice, ..) => TextKey::NoDevice,
-            (Reason::CodesSent, ..) => TextKey::CodesSent,
-            (Reason::JustSent, ..) => TextKey::JustSent,
-            (Reason::NotSent, ..) => TextKey::NotSent,
-            (Reason::TooManyCodes, ..) => TextKey::TooManyCodes,
-            (Reason::NotUnderstood, ..) => TextKey::NotUnderstood,
-            (Reason::AlreadyWaiting, ..) => TextKey::AlreadyWaiting,
-            (Reason::TooManyPushes, ..) => TextKey::AskedOften,
-            (Reason::Slowed, ..) => TextKey::Slowed,
-            (Reason::NotEnrolled | Reason::UnknownUser, ..) => TextKey::Enrol,
-            (Reason::MustEnroll | Reason::Invited, ..) => TextKey::Enrol,
-            (Reason::EnrollAtProvider | Reason::UnknownToProvider, ..) => TextKey::Enrol,
-            (Reason::Busy | Reason::Unavailable | Reason::Cancelled, ..) => TextKey::Unavailable,
-            (Reason::ProviderUnavailable | Reason::DirectoryUnavailable, ..) => TextKey::Unavailable,
+            (RefusalReason::ProviderUnavailable | RefusalReason::DirectoryUnavailable, ..) => {
+                TextKey::Unavailable
+            }
             _ => return None,
         };
         Some(self.fill_text(text, &[]))
@@ -433,6 +445,11 @@ impl ClientVoice {
             (PromptEnding::Blank, _) => format!("{text} "),
         }
     }
+}
+
+/// The same decision, where no challenge tells a refusal.
+fn without_last_challenge(decision: Decision) -> Decision {
+    decision.map_refusal(|refused| refused.last_state = None)
 }
 
 fn prefixed(because: Option<&str>, text: String) -> Vec<String> {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::config::ExplainRefusals;
 use crate::config::profile::ATTRIBUTE;
+use crate::engine::Reason;
 use crate::types::FactorChoice;
 use proptest::prelude::*;
 
@@ -37,7 +38,7 @@ fn list() -> Question {
     asks(QuestionKind::Factor { ways, passcode: true })
 }
 
-fn refused(reason: Reason) -> Decision {
+fn refused(reason: RefusalReason) -> Decision {
     Decision::refusal(None, reason)
 }
 
@@ -73,7 +74,7 @@ fn short_form_is_one_line_of_what_can_be_typed() {
     let line = ["Enter a passcode or choose push, phone, sms2, email, recovery: "];
     assert_eq!(in_format(PromptFormat::Short).prompt_lines(&list()), line);
     let mut again = list();
-    again.because = Some(Reason::SpentCode);
+    again.because = Some(RefusalReason::SpentCode);
     assert_eq!(
         in_format(PromptFormat::Short).prompt_lines(&again),
         [
@@ -133,25 +134,34 @@ fn reason_stands_before_the_question() {
     let prompt = |because, left| Question { because: Some(because), left, asks: QuestionKind::Passcode };
     let english = voice("generic", "en");
     let said = |because, left| english.prompt_lines(&prompt(because, left)).concat();
-    assert_eq!(said(Reason::TimedOut, None), "The request was not answered in time.\nEnter a passcode: ");
-    assert_eq!(said(Reason::WrongCode, Some(2)), "This code is wrong. 2 tries left.\nEnter a passcode: ");
-    assert_eq!(said(Reason::WrongCode, Some(1)), "This code is wrong. One try left.\nEnter a passcode: ");
-    assert_eq!(said(Reason::WrongCode, None), "This code is wrong.\nEnter a passcode: ");
     assert_eq!(
-        said(Reason::ProviderUnavailable, Some(3)),
+        said(RefusalReason::TimedOut, None),
+        "The request was not answered in time.\nEnter a passcode: "
+    );
+    assert_eq!(
+        said(RefusalReason::WrongCode, Some(2)),
+        "This code is wrong. 2 tries left.\nEnter a passcode: "
+    );
+    assert_eq!(
+        said(RefusalReason::WrongCode, Some(1)),
+        "This code is wrong. One try left.\nEnter a passcode: "
+    );
+    assert_eq!(said(RefusalReason::WrongCode, None), "This code is wrong.\nEnter a passcode: ");
+    assert_eq!(
+        said(RefusalReason::ProviderUnavailable, Some(3)),
         "Push and phone calls are not available now.\nEnter a passcode: "
     );
     let silent = words(|config| config.client.explain = ExplainRefusals::No).voice_for([], []);
-    assert_eq!(silent.prompt_lines(&prompt(Reason::WrongCode, Some(2))), ["Enter a passcode: "]);
+    assert_eq!(silent.prompt_lines(&prompt(RefusalReason::WrongCode, Some(2))), ["Enter a passcode: "]);
 }
 
 #[test]
 fn all_refusals_have_one_text_without_a_verified_password() {
     let english = voice("generic", "en");
-    for reason in Reason::ALL.iter().copied().filter(|reason| *reason != Reason::Cancelled) {
+    for reason in RefusalReason::ALL.iter().copied().filter(|reason| *reason != RefusalReason::Cancelled) {
         let locked = Some(Duration::from_secs(60));
         assert_eq!(
-            english.refusal_lines(&Decision { locked, ..refused(reason) }),
+            english.refusal_lines(&RefusedLogin { locked, ..reason.into() }, false),
             Vec::<String>::new(),
             "{reason:?}"
         );
@@ -163,14 +173,18 @@ fn words_of_a_provider_are_quoted_where_reasons_are_told() {
     let silent = words(|config| config.client.explain = ExplainRefusals::No).voice_for([], []);
     let quoted = |voice: &ClientVoice, reason| {
         let quote = Some("Not from\r\nthis network.".to_owned());
-        voice.add_texts(Decision { quote, ..proven(reason) }).message.concat()
+        voice.add_texts(proven(reason).map_refusal(|refused| refused.quote = quote)).message.concat()
     };
-    assert_eq!(quoted(&voice("generic", "en"), Reason::RefusedByProvider), "Not from  this network.");
-    assert_eq!(quoted(&silent, Reason::RefusedByProvider), "");
-    assert_eq!(quoted(&silent, Reason::EnrollAtProvider), "Not from  this network.", "what to do next");
+    assert_eq!(quoted(&voice("generic", "en"), RefusalReason::RefusedByProvider), "Not from  this network.");
+    assert_eq!(quoted(&silent, RefusalReason::RefusedByProvider), "");
+    assert_eq!(
+        quoted(&silent, RefusalReason::EnrollAtProvider),
+        "Not from  this network.",
+        "what to do next"
+    );
 }
 
-fn proven(reason: Reason) -> Decision {
+fn proven(reason: RefusalReason) -> Decision {
     Decision { proven: true, ..refused(reason) }
 }
 
@@ -178,25 +192,29 @@ fn proven(reason: Reason) -> Decision {
 fn verified_password_shows_the_reason_unless_turned_off() {
     let english = voice("generic", "en");
     let locked = Some(Duration::from_secs(61));
-    let told = |reason| english.refusal_lines(&Decision { locked, ..proven(reason) }).concat();
-    assert_eq!(told(Reason::Locked), "Your account is locked for 2 min.");
-    assert_eq!(told(Reason::SpentCode), "This code was already used. Wait for the next one.");
-    assert_eq!(told(Reason::LockedByProvider), "Your account is locked. Ask your help desk.");
-    assert_eq!(told(Reason::RefusedByProvider), "You may not log in now, or not from here.");
-    assert_eq!(told(Reason::ProviderUnavailable), "Your login cannot be checked now. Try again later.");
-    assert_eq!(told(Reason::Fraud), "", "the reason of a fraud report is not shown");
-    let silent = words(|config| config.client.explain = ExplainRefusals::No).voice_for([], []);
-    assert!(silent.refusal_lines(&Decision { locked, ..proven(Reason::Locked) }).is_empty());
+    let told =
+        |reason| english.refusal_lines(&RefusedLogin { locked, ..RefusedLogin::from(reason) }, true).concat();
+    assert_eq!(told(RefusalReason::Locked), "Your account is locked for 2 min.");
+    assert_eq!(told(RefusalReason::SpentCode), "This code was already used. Wait for the next one.");
+    assert_eq!(told(RefusalReason::LockedByProvider), "Your account is locked. Ask your help desk.");
+    assert_eq!(told(RefusalReason::RefusedByProvider), "You may not log in now, or not from here.");
     assert_eq!(
-        silent.refusal_lines(&proven(Reason::CodesSent)),
+        told(RefusalReason::ProviderUnavailable),
+        "Your login cannot be checked now. Try again later."
+    );
+    assert_eq!(told(RefusalReason::Fraud), "", "the reason of a fraud report is not shown");
+    let silent = words(|config| config.client.explain = ExplainRefusals::No).voice_for([], []);
+    assert!(silent.refusal_lines(&RefusedLogin { locked, ..RefusalReason::Locked.into() }, true).is_empty());
+    assert_eq!(
+        silent.refusal_lines(&RefusalReason::CodesSent.into(), true),
         ["Passcodes were sent. Log in with one of them."],
         "what to do next"
     );
 }
 
 /// With the State of a last challenge.
-fn may_be_last(reason: Reason) -> Decision {
-    Decision { last_state: Some("mfa-".into()), ..proven(reason) }
+fn may_be_last(reason: RefusalReason) -> Decision {
+    proven(reason).map_refusal(|refused| refused.last_state = Some("mfa-".into()))
 }
 
 #[test]
@@ -207,28 +225,32 @@ fn refusal_that_would_not_be_read_is_told_in_a_last_challenge() {
     };
     let pam = voice("pam_radius", "en");
     let denied = (true, "The request was denied on your device.\nPress Enter to end this login. ".into());
-    assert_eq!(told(&pam, may_be_last(Reason::Denied)), denied);
-    let quote = Decision { quote: Some("Ask Bob\u{202e}".into()), ..may_be_last(Reason::EnrollAtProvider) };
+    assert_eq!(told(&pam, may_be_last(RefusalReason::Denied)), denied);
+    let quote = may_be_last(RefusalReason::EnrollAtProvider)
+        .map_refusal(|refused| refused.quote = Some("Ask Bob\u{202e}".into()));
     assert_eq!(told(&pam, quote), (true, "Ask Bob\nPress Enter to end this login. ".into()));
     // The client shows the text of a reject, the reason must not be told, there is no text, the password is not
     // verified, or the conversation has to end.
     let plain = (false, "The request was denied on your device.".into());
-    assert_eq!(told(&voice("generic", "en"), may_be_last(Reason::Denied)), plain);
-    assert_eq!(told(&pam.clone().without_last_challenge(), may_be_last(Reason::Denied)), plain);
-    assert_eq!(told(&pam, proven(Reason::Denied)), plain);
+    assert_eq!(told(&voice("generic", "en"), may_be_last(RefusalReason::Denied)), plain);
+    assert_eq!(told(&pam.clone().without_last_challenge(), may_be_last(RefusalReason::Denied)), plain);
+    assert_eq!(told(&pam, proven(RefusalReason::Denied)), plain);
     let silent = words(|config| config.client.explain = ExplainRefusals::No).voice_for(["pam_radius"], []);
-    assert_eq!(told(&silent, may_be_last(Reason::Denied)), (false, String::new()));
-    assert_eq!(told(&pam, may_be_last(Reason::Fraud)), (false, String::new()));
-    let unproven = Decision { proven: false, ..may_be_last(Reason::Denied) };
+    assert_eq!(told(&silent, may_be_last(RefusalReason::Denied)), (false, String::new()));
+    assert_eq!(told(&pam, may_be_last(RefusalReason::Fraud)), (false, String::new()));
+    let unproven = Decision { proven: false, ..may_be_last(RefusalReason::Denied) };
     assert_eq!(told(&pam, unproven), (false, String::new()));
 }
 
 #[test]
 fn no_decision_but_a_refusal_is_told_in_a_last_challenge() {
     let pam = voice("pam_radius", "en");
-    for reason in Reason::ALL.iter().copied() {
+    for reason in RefusalReason::ALL.iter().copied() {
         let spoken = pam.add_texts(may_be_last(reason));
-        let may = matches!(reason.verdict(), crate::engine::Verdict::Reject | crate::engine::Verdict::Locked);
+        let may = matches!(
+            Reason::from(reason).verdict(),
+            crate::engine::Verdict::Reject | crate::engine::Verdict::Locked
+        );
         assert!(may || spoken.challenge_state().is_none(), "{reason:?}");
         assert_eq!(spoken.verdict(), may_be_last(reason).verdict(), "{reason:?}");
         if spoken.challenge_state().is_some() {
@@ -317,7 +339,7 @@ proptest! {
     #[test]
     fn whatever_is_asked_fits_and_is_whole(
         asks in any_asks(),
-        because in prop::option::of(prop::sample::select(Reason::ALL.to_vec())),
+        because in prop::option::of(prop::sample::select(RefusalReason::ALL.to_vec())),
         left in prop::option::of(any::<u32>()),
         profile in prop::sample::select((0..ClientProfile::ALL.len()).collect::<Vec<_>>()),
         format in prop::sample::select(PromptFormat::WORDS.to_vec()),

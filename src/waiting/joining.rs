@@ -7,7 +7,7 @@
 use super::open_waits::{OpenWaits, ParkedHandle};
 use super::table::{HandlingMode, WaitEntry, WaitTable, WaitingPacket};
 use super::wait::{AskedUser, AttemptFingerprint, NewWait, OpenedWait, WaitId, WaitToken};
-use crate::engine::{Decision, Reason};
+use crate::engine::{Decision, RefusalReason};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -236,13 +236,13 @@ impl OpenWaits {
         let Some(wait) = table.waits.get_mut(&id) else { return };
         let user = wait.user.as_ref().map(|asked| asked.name.clone());
         if let Some(older) = wait.seat.take() {
-            self.deliver_decision(table, &older, Decision::refusal(user, Reason::Superseded));
+            self.deliver_decision(table, &older, Decision::refusal(user, RefusalReason::Superseded));
         }
     }
 
     /// Gives a kept decision to a new packet. If it is an accept, an older packet that has not taken it yet is refused.
     fn hand_out(&self, table: &mut WaitTable, id: WaitId, decision: &Decision) {
-        if decision.verdict().lets_in() {
+        if decision.lets_in() {
             self.supersede_packet(table, id);
         }
         table.mark_delivered(id, decision);

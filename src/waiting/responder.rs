@@ -169,7 +169,7 @@ mod tests {
     }
 
     fn approved() -> Decision {
-        Decision::refusal(None, Reason::Approved)
+        Decision::for_reason(None, Reason::Approved)
     }
 
     #[test]
@@ -217,7 +217,7 @@ mod tests {
         assert_eq!(received(&end, Duration::from_secs(30)), Some(2));
         assert_eq!(answer(&end, &datagram), Some(2), "sent again");
         assert_eq!(answer(&other, &datagram), Some(3), "from elsewhere");
-        assert!(site.waits.take_decision(&seat.token).is_some_and(|decision| decision.verdict().lets_in()));
+        assert!(site.waits.take_decision(&seat.token).is_some_and(|decision| decision.lets_in()));
         assert!(site.waits.take_decision(&seat.token).is_none());
         std::thread::sleep(Duration::from_millis(50));
         while received(&end, Duration::from_millis(50)).is_some() {}

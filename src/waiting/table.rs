@@ -180,7 +180,7 @@ impl WaitTable {
 
     /// Records that a packet received the decision. An accept is given to one packet only.
     pub(crate) fn mark_delivered(&mut self, id: WaitId, decision: &Decision) {
-        if decision.verdict().lets_in() {
+        if decision.lets_in() {
             self.remove_wait(id);
         } else if let Some(wait) = self.waits.get_mut(&id) {
             wait.seat = None;

@@ -5,8 +5,7 @@ use super::datagrams::DatagramOutcome;
 use super::open_waits::{AGAIN, CLAIM};
 use super::table::HandlingMode;
 use super::*;
-use crate::engine::Decision;
-use crate::engine::Reason;
+use crate::engine::{Decision, IssuedChallenge, Outcome, Reason, RefusalReason};
 use crate::types::{Secret, Timestamp, UserName};
 use crate::waiting::loopback_packet::tests::signed_request;
 use crate::wire::kind::STATE;
@@ -94,7 +93,7 @@ impl Rig {
     }
 
     fn redeem(&self, seat: &ParkedHandle) -> Option<Reason> {
-        self.waits.take_decision(&seat.token).map(|decision| decision.reason)
+        self.waits.take_decision(&seat.token).map(|decision| decision.reason())
     }
 
     /// So much time passes.
@@ -165,12 +164,12 @@ fn roaming(port: u16) -> AttemptFingerprint {
 }
 
 fn decided(reason: Reason) -> Decision {
-    Decision::refusal(Some(alice()), reason)
+    Decision::for_reason(Some(alice()), reason)
 }
 
 fn word(joined: &JoinOutcome) -> String {
     match joined {
-        JoinOutcome::Decided(decision) => format!("decided: {}", decision.reason.as_str()),
+        JoinOutcome::Decided(decision) => format!("decided: {}", decision.reason().as_str()),
         JoinOutcome::Seated(_) => "seated".into(),
         JoinOutcome::Number(_, number) => format!("number {number}"),
         JoinOutcome::Refused => "refused".into(),
@@ -317,7 +316,7 @@ fn wait_whose_user_is_found_late_follows_the_same_rules() {
     rig.waits.resolve_wait(id, decided(Reason::Approved));
     let (late, last_seat) = rig.nameless(at(1));
     assert!(
-        matches!(rig.adopt(late), AdoptOutcome::Decided(decision) if decision.reason == Reason::Approved)
+        matches!(rig.adopt(late), AdoptOutcome::Decided(decision) if decision.reason() == Reason::Approved)
     );
     assert_eq!(rig.redeem(&late_seat), Some(Reason::Superseded));
     rig.waits.resolve_wait(late, decided(Reason::Approved));
@@ -332,7 +331,9 @@ fn number_found_late_sends_the_packet_back() {
     let (id, seat) = rig.nameless(at(1));
     rig.park(&seat);
     assert!(matches!(rig.waits.assign_user(id, &asked("alice"), Some("42")), AdoptOutcome::Alone(_)));
-    let challenge = Decision { state: Some("state".into()), ..decided(Reason::Challenged) };
+    let (reason, state) = (RefusalReason::Challenged, "state".to_owned());
+    let outcome = Outcome::Challenge(IssuedChallenge { reason, question: None, state });
+    let challenge = Decision::new(Some(alice()), outcome);
     rig.waits.show(id, challenge);
     assert_eq!((rig.answer(), rig.redeem(&seat)), (11, Some(Reason::Challenged)));
     assert_eq!(word(&rig.enter("alice", at(1))), "number 42");
@@ -398,7 +399,7 @@ fn thread_that_waits_gets_the_decision_or_is_stopped() {
             thread::yield_now();
         }
         rig.waits.resolve_wait(opened.id, decided(Reason::Approved));
-        assert_eq!(waiting.join().unwrap().map(|decision| decision.reason), Some(Reason::Approved));
+        assert_eq!(waiting.join().unwrap().map(|decision| decision.reason()), Some(Reason::Approved));
     });
     let (_opened, seat) = rig.open(at(1));
     assert!(rig.waits.block_for_decision(&seat, &|| true).is_none());

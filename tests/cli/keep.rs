@@ -64,7 +64,7 @@ fn restored_store_accepts_no_code_again() {
     assert!(site.mfa(["backup", name]).refused(5).contains("exists already"));
 
     let now = code(&uri, step());
-    assert_eq!(site.login("alice", &now).reason.as_str(), "right code");
+    assert_eq!(site.login("alice", &now).reason().as_str(), "right code");
     site.mfa(["user", "add", "bob"]).ok();
     assert!(site.mfa(["restore", name]).refused(2).contains("--yes"));
     site.mfa(["restore", name, "--yes"]).ok();

@@ -81,7 +81,7 @@ fn members_come_change_leave_and_return() {
     let told = site.mfa(["sync"]).ok();
     assert!(told.contains("renamed  alice  to alicia"), "{told}");
     let uri = format!("otpauth://totp/x?secret={secret}");
-    assert_eq!(site.login("ALICIA", &code(&uri, step())).reason, Reason::Right);
+    assert_eq!(site.login("ALICIA", &code(&uri, step())).reason(), Reason::Right);
     assert!(site.mfa(["token", "list", "alicia"]).ok().contains("XXX-XXX-4568"));
 
     // A user who is removed is locked, whatever they have, and comes back unchanged.
@@ -90,14 +90,14 @@ fn members_come_change_leave_and_return() {
     ));
     let told = site.mfa(["sync"]).ok();
     assert!(told.contains("left  alicia  locked") && told.contains("added       1"), "{told}");
-    assert_eq!(site.login("alicia", &code(&uri, step() + 1)).reason, Reason::Locked);
+    assert_eq!(site.login("alicia", &code(&uri, step() + 1)).reason(), Reason::Locked);
     assert!(site.mfa(["user", "show", "alicia"]).ok().contains("locked, has left the directory"));
     slapd.modify(&format!(
         "dn: cn=it,ou=groups,{TOP}\nchangetype: modify\nadd: member\nmember: uid=alicia,ou=people,{TOP}\n"
     ));
     let told = site.mfa(["sync"]).ok();
     assert!(told.contains("returned  alicia  unlocked"), "{told}");
-    assert_eq!(site.login("alicia", &code(&uri, step() + 1)).reason, Reason::Right);
+    assert_eq!(site.login("alicia", &code(&uri, step() + 1)).reason(), Reason::Right);
     assert_eq!(users(&site), ["alicia", "bob", "locked"]);
 }
 
@@ -269,7 +269,7 @@ fn new_user_gets_his_token_by_mail_and_logs_in_with_it() {
     assert!(uri.starts_with("otpauth://totp/VPN:alice?secret="), "{uri}");
     let unfolded = mail.replace("=\r\n", "").replace("=3D", "=");
     assert!(unfolded.contains(&uri), "the link is in the text: {unfolded}");
-    assert_eq!(site.login("alice", &code(&uri, step())).reason, Reason::Right);
+    assert_eq!(site.login("alice", &code(&uri, step())).reason(), Reason::Right);
     assert!(now().as_seconds() > 0);
 }
 

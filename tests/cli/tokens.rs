@@ -18,7 +18,7 @@ fn enrolled_user_logs_in_once_with_each_code() {
     assert!(answer.out.contains("\"reason\":\"wrong code\""), "{answer:?}");
     answer.refused(1);
 
-    assert_eq!(site.login("alice", &now).reason.as_str(), "right code");
+    assert_eq!(site.login("alice", &now).reason().as_str(), "right code");
     let again = site.mfa(["check", "alice", &now]);
     assert!(again.out.contains("code already used"), "{again:?}");
     again.refused(1);
@@ -168,7 +168,7 @@ fn recovery_codes_are_shown_once_and_work_once() {
     let made = site.mfa(["recovery", "alice", "--count", "3", "--json"]).json();
     let codes: Vec<&str> = made["codes"].as_array().unwrap().iter().map(|c| c.as_str().unwrap()).collect();
     assert_eq!(codes.len(), 3);
-    assert_eq!(site.login("alice", codes[1]).reason.as_str(), "right code");
+    assert_eq!(site.login("alice", codes[1]).reason().as_str(), "right code");
     let again = site.mfa(["check", "alice", codes[1]]);
     assert!(again.out.contains("code already used"), "{again:?}");
     assert!(site.mfa(["check", "alice", &codes[0].to_uppercase()]).ok().contains("accept"));

@@ -63,8 +63,8 @@ fn password(
         };
         text.push_str(&format!("\nif that is unavailable: {}, as \"{asked}\"{without}", other.as_str()));
     }
-    let code_first =
-        rehearsed.holds == FieldContents::PasswordAndPasscode && rehearsed.decision.reason != Reason::Exempt;
+    let code_first = rehearsed.holds == FieldContents::PasswordAndPasscode
+        && rehearsed.decision.reason() != Reason::Exempt;
     text.push_str(match code_first {
         true => "\nafter the code in the same field: a wrong code is refused before the password is checked",
         false => "\nbefore all else",

@@ -33,7 +33,7 @@ pub(super) fn field(
     };
     let is_given = trial.field.is_some();
     // Nothing was read of who is exempt.
-    if rehearsed.decision.reason == Reason::Exempt {
+    if rehearsed.decision.reason() == Reason::Exempt {
         return;
     }
     report.add("field", if is_given { format!("read as {text}") } else { format!("taken to hold {text}") });
@@ -44,7 +44,7 @@ pub(super) fn field(
 fn answer(rehearsed: &DryRunReport) -> Option<String> {
     let RecordedCalls { passcodes, digits, device, checks, .. } = &rehearsed.seen;
     let asks_code = matches!(
-        rehearsed.decision.reason,
+        rehearsed.decision.reason(),
         Reason::CodesSent | Reason::JustSent | Reason::TooManyCodes | Reason::NotSent
     );
     if asks_code {
@@ -114,17 +114,17 @@ pub(super) fn reply(report: &mut ExplainReport, rehearsed: &DryRunReport) {
         }),
     );
     report.set("result", json!(verdict));
-    report.set("reason", json!(decision.reason.as_str()));
+    report.set("reason", json!(decision.reason().as_str()));
 }
 
 /// In which of several cases this is the answer.
 fn case(rehearsed: &DryRunReport) -> Option<&'static str> {
     let RecordedCalls { passcodes, device, .. } = &rehearsed.seen;
     let is_shown = matches!(
-        rehearsed.decision.prompt.as_ref().map(|prompt| &prompt.asks),
+        rehearsed.decision.question().map(|prompt| &prompt.asks),
         Some(QuestionKind::Approval { .. })
     );
-    match rehearsed.decision.reason {
+    match rehearsed.decision.reason() {
         Reason::TimedOut if device.is_some() => Some("if there is no answer in time"),
         Reason::WrongCode if !passcodes.is_empty() => Some("if the passcode is wrong"),
         _ if is_shown => Some("at once"),
@@ -136,7 +136,7 @@ fn case(rehearsed: &DryRunReport) -> Option<&'static str> {
 pub(super) fn sentence(trial: &DryRunRequest, rehearsed: &DryRunReport) -> String {
     let what = happens(trial, rehearsed);
     let is_assumed =
-        rehearsed.holds != FieldContents::Passcode || rehearsed.decision.reason == Reason::Exempt;
+        rehearsed.holds != FieldContents::Passcode || rehearsed.decision.reason() == Reason::Exempt;
     match is_assumed {
         true => format!("If the password is right: {what}"),
         false => {
@@ -154,9 +154,9 @@ fn happens(trial: &DryRunRequest, rehearsed: &DryRunReport) -> String {
     let seen = &rehearsed.seen;
     let provider = rehearsed.provider.map_or("the provider", |(name, _)| name);
     let seconds = rehearsed.limit.as_secs();
-    let asks = decision.prompt.as_ref().map(|prompt| &prompt.asks);
+    let asks = decision.question().map(|prompt| &prompt.asks);
     let is_challenge = decision.verdict() == Verdict::Challenge;
-    match (decision.reason, asks) {
+    match (decision.reason(), asks) {
         (Reason::Exempt, _) => "it alone is accepted, and that is recorded.".to_owned(),
         (Reason::LetInUnenrolled, _) => {
             "it alone is accepted, since the user has no token and policy lets such users in for a while."
@@ -164,7 +164,7 @@ fn happens(trial: &DryRunRequest, rehearsed: &DryRunReport) -> String {
         }
         (Reason::MustEnroll | Reason::Invited, _) => {
             let link =
-                if decision.reason == Reason::Invited { ", and a link goes to the mailbox" } else { "" };
+                if decision.reason() == Reason::Invited { ", and a link goes to the mailbox" } else { "" };
             format!("the user is told to enrol{link}; no answer is accepted.")
         }
         (_, Some(QuestionKind::Approval { number })) => {
@@ -185,7 +185,7 @@ fn happens(trial: &DryRunRequest, rehearsed: &DryRunReport) -> String {
             "the user chooses one of these by its number or word.".to_owned()
         }
         (Reason::Challenged, _) if is_challenge => "the user is asked for a passcode.".to_owned(),
-        _ => match (seen.device, decision.reason) {
+        _ => match (seen.device, decision.reason()) {
             (Some(choice), Reason::TimedOut) => {
                 let device = choice.map_or_else(|| "the best device".to_owned(), |choice| choice.to_string());
                 let how = match trial.patience {
@@ -200,10 +200,10 @@ fn happens(trial: &DryRunRequest, rehearsed: &DryRunReport) -> String {
                 "a right passcode is accepted, a wrong one refused.".to_owned()
             }
             _ => {
-                let remedy = decision.reason.remedy();
+                let remedy = decision.reason().remedy();
                 let remedy = if remedy.is_empty() { String::new() } else { format!(" ({remedy})") };
                 let asked = if is_challenge { "asked again" } else { "refused" };
-                format!("the login is {asked}: {}{remedy}.", decision.reason.as_str())
+                format!("the login is {asked}: {}{remedy}.", decision.reason().as_str())
             }
         },
     }

@@ -126,7 +126,7 @@ pub(super) fn policy(
     let policy = &config.policy;
     let mut text = Vec::new();
     let mut object = json!({ "second_factor": "required" });
-    match (rehearsed.decision.reason, &rehearsed.decision.token) {
+    match (rehearsed.decision.reason(), rehearsed.decision.token()) {
         (Reason::Exempt, Some(by)) => {
             match policy.exceptions.iter().find(|exception| exception.name == *by) {
                 Some(exception) => {
@@ -161,7 +161,7 @@ pub(super) fn policy(
         UnenrolledRule::Accept(grace) => ("accept", format!("let in {}", bounds(grace))),
         UnenrolledRule::Enroll(_) => ("enroll", "told to enrol".to_owned()),
     };
-    if !person.is_enrolled() && rehearsed.decision.reason != Reason::Exempt {
+    if !person.is_enrolled() && rehearsed.decision.reason() != Reason::Exempt {
         text.push(format!("unenrolled = {rule}: without a token the user is {words}"));
         report.set("unenrolled", json!(rule));
     }

@@ -125,7 +125,7 @@ fn challenge(field: &str) -> LoginAttempt {
 
 /// The answer to the challenge of that decision.
 fn answer(told: &Decision, field: &str) -> LoginAttempt {
-    let state = told.state.clone().map(String::into_bytes);
+    let state = told.state().map(|state| state.as_bytes().to_vec());
     LoginAttempt { state, dice: dice(9), ..challenge(field) }
 }
 
@@ -153,7 +153,7 @@ impl Site {
     }
 
     fn reason(&self, attempt: LoginAttempt) -> Reason {
-        self.decide(attempt).reason
+        self.decide(attempt).reason()
     }
 
     /// Number of passwords that the backend was asked about.
@@ -216,8 +216,8 @@ fn wrong_password_behind_a_right_code_costs_the_code() {
     let site = site(Config::default());
     site.knows.say(Err(AuthFailure::Wrong));
     let decision = site.decide(append("wrong,111111"));
-    assert_eq!((decision.verdict(), decision.reason), (Verdict::Reject, Reason::WrongPassword));
-    assert!(!decision.proven && decision.grants.is_none() && decision.state.is_none());
+    assert_eq!((decision.verdict(), decision.reason()), (Verdict::Reject, Reason::WrongPassword));
+    assert!(!decision.proven && decision.grants.is_none() && decision.state().is_none());
     assert_eq!(site.audit(), [Reason::WrongPassword], "one row, and no accept");
     site.knows.say(Ok(person().into()));
     assert_eq!(site.reason(append("secret,111111")), Reason::SpentCode, "it has cost the code");
@@ -244,7 +244,9 @@ fn while_a_password_is_asked_about_nobody_else_uses_its_code() {
     assert_eq!(site.reason(append("other,111111")), Reason::SpentCode);
     assert_eq!(site.asked(), 1);
     site.knows.say(Ok(person().into()));
-    assert!(matches!(first.poll(&mut context), Poll::Ready(Step::Decided(it)) if it.reason == Reason::Right));
+    assert!(
+        matches!(first.poll(&mut context), Poll::Ready(Step::Decided(it)) if it.reason() == Reason::Right)
+    );
     assert_eq!(site.audit(), [Reason::SpentCode, Reason::Right]);
 }
 
@@ -267,8 +269,8 @@ fn each_refusal_has_its_reason_and_only_guesses_count() {
             let site = site(Config::default());
             site.knows.say(Err(denied.clone()));
             let decision = site.decide(attempt(mode, plain(field)));
-            assert_eq!(decision.reason, reason, "{denied:?}");
-            assert!(!decision.verdict().lets_in() && decision.state.is_none(), "{denied:?}");
+            assert_eq!(decision.reason(), reason, "{denied:?}");
+            assert!(!decision.lets_in() && decision.state().is_none(), "{denied:?}");
             assert_eq!(decision.proven, is_proven, "{denied:?}: only who knows the password may read why");
             assert_eq!(site.store.strikes(1), u32::from(counts), "{denied:?}");
             assert_eq!(site.audit(), [reason]);
@@ -304,7 +306,7 @@ fn nobody_is_asked_about_users_who_are_locked_here() {
         assert_eq!(site.reason(challenge("wrong")), Reason::LockedNow);
         site.knows.say(Ok(person().into()));
         let locked = site.decide(attempt(mode, plain(field)));
-        assert_eq!((locked.reason, locked.proven), (Reason::Locked, false), "{mode:?}");
+        assert_eq!((locked.reason(), locked.proven), (Reason::Locked, false), "{mode:?}");
         assert_eq!(site.asked(), 1, "{mode:?}");
     }
 }
@@ -313,11 +315,11 @@ fn nobody_is_asked_about_users_who_are_locked_here() {
 fn right_password_alone_leads_to_a_challenge_and_no_further() {
     let site = site(Config::default());
     let told = site.decide(challenge("secret"));
-    assert_eq!((told.verdict(), told.reason, told.proven), (Verdict::Challenge, Reason::Challenged, true));
+    assert_eq!((told.verdict(), told.reason(), told.proven), (Verdict::Challenge, Reason::Challenged, true));
     assert_eq!(site.reason(answer(&told, "111111")), Reason::Right);
     assert_eq!(site.asked(), 1, "the answer is no password");
     let decision = site.decide(answer(&told, "222222"));
-    assert_eq!((decision.reason, decision.verdict()), (Reason::BadState, Verdict::Reject));
+    assert_eq!((decision.reason(), decision.verdict()), (Reason::BadState, Verdict::Reject));
     let mute = LoginAttempt { dialogue: false, ..challenge("secret") };
     assert_eq!(site.decide(mute).verdict(), Verdict::Reject);
 }
@@ -356,7 +358,7 @@ fn challenge_from_where_no_password_was_asked_for_does_not_stand_for_one() {
     let Step::Ask(undecided) = site.begin(passcode) else { panic!("nobody is asked") };
     let asks = QuestionKind::Code { factor: crate::types::Factor::Sms, to: String::new() };
     let told = at_once(site.engine.close_asking(*undecided, RefusalReason::CodesSent.into(), asks));
-    assert!(told.state.is_some() && !told.proven);
+    assert!(told.state().is_some() && !told.proven);
     assert_eq!(site.reason(answer(&told, "111111")), Reason::BadState);
     assert_eq!(site.asked(), 0);
 }
@@ -394,7 +396,7 @@ fn challenge_is_answered_only_where_the_same_one_checks_passwords() {
         let first =
             LoginAttempt { password_status: told, ..attempt(Mode::Challenge, SubmittedPassword::Absent) };
         let told = site.decide(first);
-        assert!(told.state.is_some(), "{told:?}");
+        assert!(told.state().is_some(), "{told:?}");
         site.reason(LoginAttempt { password_status: here, ..answer(&told, "111111") }) == Reason::Right
     };
     for (by, here) in [
@@ -418,7 +420,7 @@ fn question_of_whoever_checks_the_password_goes_there_and_back() {
     site.knows.say(asks());
     let told = site.decide(challenge("secret"));
     assert_eq!((told.verdict(), told.proven), (Verdict::Challenge, false));
-    let asked = told.prompt.as_ref().map(|prompt| prompt.asks.clone());
+    let asked = told.question().map(|prompt| prompt.asks.clone());
     assert_eq!(asked, Some(QuestionKind::Relayed { text: vec!["Token?".into()] }));
     site.knows.say(Ok(person().into()));
     let then = site.decide(answer(&told, "7"));
@@ -467,7 +469,7 @@ fn answer_to_such_a_question_is_nothing_else() {
     );
     site.knows.say(asks());
     let beside = site.decide(append("secret,111111"));
-    assert_eq!((beside.reason, beside.verdict()), (Reason::Blocked, Verdict::Reject));
+    assert_eq!((beside.reason(), beside.verdict()), (Reason::Blocked, Verdict::Reject));
 }
 
 #[test]
@@ -592,7 +594,7 @@ fn code_of_one_and_password_of_another_let_nobody_in() {
     let other = DirectoryUser { mail: Mailbox::parse("mallory@example.test").ok(), ..person() };
     site.knows.say(Ok(other.into()));
     let decision = site.decide(append("secret,111111"));
-    assert_eq!((decision.reason, decision.verdict()), (Reason::Blocked, Verdict::Reject));
+    assert_eq!((decision.reason(), decision.verdict()), (Reason::Blocked, Verdict::Reject));
     assert_eq!(site.audit(), [Reason::Blocked]);
 }
 
@@ -605,7 +607,7 @@ fn who_lacks_what_his_name_is_made_of_is_refused() {
         site.knows.say(Ok(nameless.into()));
         let field = if mode == Mode::Append { "secret,111111" } else { "secret" };
         let decision = site.decide(attempt(mode, plain(field)));
-        assert_eq!((decision.reason, decision.verdict()), (Reason::Blocked, Verdict::Reject), "{mode:?}");
+        assert_eq!((decision.reason(), decision.verdict()), (Reason::Blocked, Verdict::Reject), "{mode:?}");
         assert!(decision.detail.is_some_and(|why| why.contains("stored_as")), "{mode:?}");
     }
 }
@@ -629,14 +631,14 @@ fn digest_of_a_password_is_for_whoever_can_check_one() {
     assert_eq!(site.reason(attempt(Mode::Append, digest())), Reason::NeedsPap, "nothing can be cut off");
     assert_eq!(site.asked(), 0);
     let decision = site.decide(LoginAttempt { dialogue: false, ..attempt(Mode::Challenge, digest()) });
-    assert_eq!((decision.reason, decision.proven), (Reason::NeedsChallenge, true));
+    assert_eq!((decision.reason(), decision.proven), (Reason::NeedsChallenge, true));
     assert!(matches!(
         &site.knows.asked()[..],
         [Credentials { password: SubmittedPassword::Chap { id: 1, .. }, .. }]
     ));
     site.knows.say(Err(AuthFailure::NeedsPap));
     let decision = site.decide(attempt(Mode::Challenge, digest()));
-    assert_eq!((decision.reason, decision.proven), (Reason::NeedsPap, false));
+    assert_eq!((decision.reason(), decision.proven), (Reason::NeedsPap, false));
     assert_eq!(site.store.strikes(1), 0);
 }
 
@@ -690,7 +692,7 @@ fn device_is_asked_after_the_password_only() {
         assert!(undecided.is_proven() && undecided.password.is_none(), "{mode:?} {field}");
         let limit = Duration::from_secs(25);
         let ended = at_once(site.engine.ask_user(*undecided, None, limit, None, std::future::pending()));
-        assert_eq!(ended.decision.reason, Reason::Approved, "{mode:?} {field}");
+        assert_eq!(ended.decision.reason(), Reason::Approved, "{mode:?} {field}");
         assert!(ended.decision.grants.is_some(), "{mode:?} {field}");
     }
     assert_eq!(told.asked().len(), 3);

@@ -4,6 +4,7 @@ use super::*;
 use crate::config::Config;
 use crate::config::push::{BypassBudget, PushOptions};
 use crate::engine::LoginAttempt;
+use crate::engine::Reason;
 use crate::engine::evaluation::dummy_token;
 use crate::engine::fake::{Memory, Mood, Nothing, Says, Told, yes};
 use crate::engine::port::EnrolledToken;
@@ -109,7 +110,7 @@ impl Site {
     }
 
     fn reason(&self, attempt: LoginAttempt) -> Option<Reason> {
-        self.ask(attempt).map(|decision| decision.reason)
+        self.ask(attempt).map(|decision| decision.reason())
     }
 
     fn asked(&self) -> usize {
@@ -229,8 +230,8 @@ fn yes_is_an_accept_once_it_is_written() {
     for says in [Says::AtOnce(Ok(yes())), Says::Later(Ok(yes()))] {
         let site = site(says);
         let decision = site.ask(proven()).unwrap();
-        assert_eq!((decision.verdict(), decision.reason), (Verdict::Accept, Reason::Approved));
-        assert_eq!((decision.factor, decision.token.as_deref()), (Some(Factor::Push), Some("telephone")));
+        assert_eq!((decision.verdict(), decision.reason()), (Verdict::Accept, Reason::Approved));
+        assert_eq!((decision.factor(), decision.token()), (Some(Factor::Push), Some("telephone")));
         assert_eq!(site.trail(), [Reason::Approved]);
         site.store.be(Mood::CannotSettle);
         assert_eq!(site.ask(proven()).unwrap().verdict(), Verdict::Unavailable);
@@ -256,8 +257,8 @@ fn after_a_right_password_every_refusal_comes_at_once() {
         for says in [Says::AtOnce(Ok(response.clone())), Says::Later(Ok(response))] {
             let site = site(says);
             let decision = site.ask(proven()).unwrap();
-            assert_eq!((decision.reason, decision.verdict()), (reason, Verdict::Reject));
-            assert_eq!(decision.quote.is_some(), reason == Reason::EnrollAtProvider);
+            assert_eq!((decision.reason(), decision.verdict()), (reason, Verdict::Reject));
+            assert_eq!(decision.quote().is_some(), reason == Reason::EnrollAtProvider);
             assert_eq!(site.trail(), [reason]);
         }
     }
@@ -290,7 +291,7 @@ fn without_a_password_all_refusals_but_his_own_no_come_when_the_time_is_up() {
         assert!(site.ask(unproven()).is_none(), "{said:?}");
         let ended = site.ask_until(unproven(), StopReason::TimedOut);
         assert!(matches!(ended.decision.verdict(), Verdict::Reject | Verdict::Unavailable));
-        assert_eq!(ended.decision.quote, None, "{said:?}");
+        assert_eq!(ended.decision.quote(), None, "{said:?}");
     }
     for (outcome, reason) in [(PushOutcome::Denied, Reason::Denied), (PushOutcome::Fraud, Reason::Fraud)] {
         assert_eq!(site(Says::Later(Ok(outcome.into()))).reason(unproven()), Some(reason));
@@ -325,7 +326,7 @@ fn question_is_taken_back_after_the_decision() {
             .enumerate()
     {
         let AskResult { decision, rest } = site.ask_until(proven(), stop);
-        assert_eq!((decision.reason, site.provider.cancelled()), (reason, count));
+        assert_eq!((decision.reason(), site.provider.cancelled()), (reason, count));
         at_once(rest.unwrap()).unwrap();
         assert_eq!(site.provider.cancelled(), count + 1);
     }
@@ -342,7 +343,7 @@ fn question_that_is_put_too_late_is_taken_back_as_well() {
     let site = site(Says::Hangs);
     site.provider.answer_to_asking(asked);
     let AskResult { decision, rest } = site.ask_until(proven(), StopReason::TimedOut);
-    assert_eq!(decision.reason, Reason::TimedOut);
+    assert_eq!(decision.reason(), Reason::TimedOut);
     let mut rest = rest.unwrap();
     assert_eq!(at_once(&mut rest), None);
     told.send(()).unwrap();
@@ -370,22 +371,22 @@ fn refusal_of_the_provider_is_not_a_lock_and_its_words_reach_log_and_user() {
     {
         let response = PushResponse::with_user_text(outcome.clone(), words.clone());
         let decision = site(Says::AtOnce(Ok(response.clone()))).ask(proven()).unwrap();
-        assert_eq!((decision.reason, decision.verdict()), (reason, Verdict::Reject));
-        assert_eq!(decision.quote.as_deref(), Some(words.as_str()));
+        assert_eq!((decision.reason(), decision.verdict()), (reason, Verdict::Reject));
+        assert_eq!(decision.quote(), Some(words.as_str()));
         let logged = "told says: Access from this network is not allowed.";
         assert_eq!(decision.detail.as_deref(), Some(logged));
         // Text that is not meant for the user, and a user without a verified password.
         let response = PushResponse::with_log_text(outcome.clone(), words.clone());
         let decision = site(Says::Later(Ok(response))).ask(proven()).unwrap();
-        assert_eq!((decision.quote, decision.detail.as_deref()), (None, Some(logged)));
+        assert_eq!((decision.quote(), decision.detail.as_deref()), (None, Some(logged)));
         let shown = PushResponse::with_user_text(outcome, words.clone());
         let ended = site(Says::AtOnce(Ok(shown))).ask_until(unproven(), StopReason::TimedOut);
-        assert_eq!((ended.decision.quote, ended.decision.detail.as_deref()), (None, Some(logged)));
+        assert_eq!((ended.decision.quote(), ended.decision.detail.as_deref()), (None, Some(logged)));
     }
     let denied = PushResponse::with_user_text(PushOutcome::Denied, Printable::new("Login request denied."));
     let decision = site(Says::Later(Ok(denied))).ask(proven()).unwrap();
     assert_eq!(
-        (decision.reason, decision.quote),
+        (decision.reason(), decision.quote()),
         (Reason::Denied, None),
         "there is a translated text for it"
     );
@@ -398,8 +399,8 @@ fn bypass_of_the_provider_is_no_approval() {
     for says in [Says::AtOnce(Ok(bypassed())), Says::Later(Ok(bypassed()))] {
         let site = site(says);
         let decision = site.ask(proven()).unwrap();
-        assert_eq!((decision.verdict(), decision.reason), (Verdict::Accept, Reason::BypassedByProvider));
-        assert_eq!((decision.factor, decision.token), (None, None));
+        assert_eq!((decision.verdict(), decision.reason()), (Verdict::Accept, Reason::BypassedByProvider));
+        assert_eq!((decision.factor(), decision.token()), (None, None));
         assert_eq!(decision.detail.as_deref(), Some("told says: Bypassing."));
         assert_eq!(site.trail(), [Reason::BypassedByProvider]);
         site.store.be(Mood::CannotSettle);
@@ -421,8 +422,8 @@ fn in_dialogue() -> LoginAttempt {
 fn without_a_token_here_nobody_is_asked_for_a_passcode_that_the_lost_provider_would_have_to_check() {
     let away = || Told::without_ways(ProviderError::Unreachable("no route".into()));
     let decision = site_with(Config::default(), away(), []).ask(in_dialogue()).unwrap();
-    assert_eq!((decision.reason, decision.verdict()), (Reason::ProviderUnavailable, Verdict::Unavailable));
-    assert_eq!((decision.prompt, decision.detail.as_deref()), (None, Some("no route")));
+    assert_eq!((decision.reason(), decision.verdict()), (Reason::ProviderUnavailable, Verdict::Unavailable));
+    assert_eq!((decision.question(), decision.detail.as_deref()), (None, Some("no route")));
     let safe =
         push(PushOptions { failmode: FailMode::Safe(BypassBudget::default()), ..PushOptions::default() });
     assert_eq!(site_with(safe, away(), []).reason(in_dialogue()), Some(Reason::Bypassed));
@@ -431,8 +432,11 @@ fn without_a_token_here_nobody_is_asked_for_a_passcode_that_the_lost_provider_wo
         push(PushOptions { failmode: FailMode::Safe(BypassBudget::default()), ..PushOptions::default() });
     let token = EnrolledToken { id: TokenId(1), ..dummy_token() };
     let decision = site_with(safe, away(), [token]).ask(in_dialogue()).unwrap();
-    assert_eq!((decision.reason, decision.verdict()), (Reason::Challenged, Verdict::Challenge));
-    let prompt = decision.prompt.unwrap();
-    assert_eq!((prompt.because, prompt.asks), (Some(Reason::ProviderUnavailable), QuestionKind::Passcode));
+    assert_eq!((decision.reason(), decision.verdict()), (Reason::Challenged, Verdict::Challenge));
+    let prompt = decision.question().unwrap().clone();
+    assert_eq!(
+        (prompt.because, prompt.asks),
+        (Some(RefusalReason::ProviderUnavailable), QuestionKind::Passcode)
+    );
     assert_eq!(decision.detail.as_deref(), Some("no route"));
 }

@@ -84,12 +84,12 @@ impl Site {
     /// What a login comes to, the provider's answer included, and whether it was asked for one.
     fn login(&self, attempt: LoginAttempt) -> (Reason, bool) {
         match at_once(self.engine.start(attempt)) {
-            Step::Decided(decision) => (decision.reason, false),
+            Step::Decided(decision) => (decision.reason(), false),
             Step::Ask(undecided) => {
                 let limit = Duration::from_secs(25);
                 let ended =
                     at_once(self.engine.ask_user(*undecided, None, limit, None, std::future::pending()));
-                (ended.decision.reason, true)
+                (ended.decision.reason(), true)
             }
         }
     }
@@ -252,15 +252,15 @@ fn challenge_to_enrol_has_no_right_answer() {
     let Step::Decided(told) = at_once(site.engine.start(vouched(Mode::Challenge))) else {
         panic!("somebody is asked")
     };
-    assert_eq!((told.verdict(), told.reason), (Verdict::Challenge, Reason::MustEnroll));
-    let asks = told.prompt.map(|prompt| prompt.asks);
+    assert_eq!((told.verdict(), told.reason()), (Verdict::Challenge, Reason::MustEnroll));
+    let asks = told.question().map(|question| question.asks.clone());
     assert_eq!(
         asks,
         Some(QuestionKind::Enroll { link: None, to: None }),
         "the link is not for whoever has the password"
     );
     let answer = LoginAttempt {
-        state: told.state.map(String::into_bytes),
+        state: told.state().map(|state| state.as_bytes().to_vec()),
         password: SubmittedPassword::Plain(Secret::new("123456")),
         mode: Mode::Passcode,
         proof: None,
@@ -268,7 +268,7 @@ fn challenge_to_enrol_has_no_right_answer() {
     };
     site.store.enrol("alice", token());
     let Step::Decided(decision) = at_once(site.engine.start(answer)) else { panic!("somebody is asked") };
-    assert_eq!((decision.verdict(), decision.reason), (Verdict::Reject, Reason::MustEnroll));
+    assert_eq!((decision.verdict(), decision.reason()), (Verdict::Reject, Reason::MustEnroll));
 
     let mute = LoginAttempt { dialogue: false, ..vouched(Mode::Challenge) };
     let Step::Decided(told) = at_once(site.engine.start(mute)) else { panic!("somebody is asked") };
@@ -285,7 +285,7 @@ fn conversation_that_ends_well_is_remembered() {
     let ended = at_once(site.engine.ask_user(*asked, None, limit, None, std::future::pending()));
     assert_eq!(ended.decision.verdict(), Verdict::Challenge);
     let answer = LoginAttempt {
-        state: ended.decision.state.map(String::into_bytes),
+        state: ended.decision.state().map(|state| state.as_bytes().to_vec()),
         password: SubmittedPassword::Plain(Secret::new("push")),
         proof: None,
         ..vouched(Mode::Passcode)

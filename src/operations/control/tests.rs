@@ -101,7 +101,7 @@ fn drain_opens_no_more_waits_and_ends_those_there_are() {
             runtime.block_on(async {
                 tokio::time::timeout(Duration::from_secs(9), stopped).await.unwrap().unwrap()
             });
-            let refused = crate::engine::Decision::refusal(None, crate::engine::Reason::Cancelled);
+            let refused = crate::engine::Decision::refusal(None, crate::engine::RefusalReason::Cancelled);
             waits.resolve_wait(opened.id, refused);
             assert!(waits.take_decision(&seat.token).is_some());
         });

@@ -57,7 +57,7 @@ fn storm(packets: usize, leaving: bool) -> (u64, HashMap<String, u32>) {
     thread::scope(|scope| {
         let threads: Vec<_> = (0..packets).map(|_| scope.spawn(packet)).collect();
         for decision in threads.into_iter().filter_map(|thread| thread.join().unwrap()) {
-            match decision.reason {
+            match decision.reason() {
                 Reason::Approved => *accepted.entry(decision.detail.unwrap()).or_default() += 1,
                 reason => assert_eq!(reason, Reason::Superseded),
             }

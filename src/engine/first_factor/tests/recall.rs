@@ -30,8 +30,8 @@ fn password_is_asked_about_again_and_the_passcode_not_looked_at() {
     assert_eq!(site.reason(login("secret,111111", 0)), Reason::Right);
     for (n, field) in ["secret,111111", "secret,000000", "secret,111111"].into_iter().enumerate() {
         let decision = site.decide(login(field, 500 + n as u64));
-        assert_eq!((decision.reason, decision.proven), (Reason::Remembered, true), "{field}");
-        assert!(decision.grants.is_some() && decision.token.is_none());
+        assert_eq!((decision.reason(), decision.proven), (Reason::Remembered, true), "{field}");
+        assert!(decision.grants.is_some() && decision.token().is_none());
         assert_eq!(site.asked(), n + 2, "{field}");
     }
     assert_eq!(site.reason(login("secret,222222", 599)), Reason::Remembered);
@@ -108,7 +108,7 @@ fn datagram_that_comes_again_takes_no_use_of_it() {
     let first = site.decide(in_datagram("secret,111111", DatagramRecord::New));
     assert_eq!(site.reason(in_datagram("secret,111111", again(&first))), Reason::Repeated);
     let second = site.decide(in_datagram("secret,111111", DatagramRecord::New));
-    assert_eq!(second.reason, Reason::Remembered);
+    assert_eq!(second.reason(), Reason::Remembered);
     assert_eq!(site.reason(in_datagram("secret,111111", again(&second))), Reason::Repeated);
     assert_eq!(site.reason(in_datagram("secret,111111", DatagramRecord::New)), Reason::SpentCode);
     let asked = site.asked();

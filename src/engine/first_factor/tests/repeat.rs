@@ -17,7 +17,7 @@ fn passcode_that_was_spent_by_it_is_right_again_and_the_password_is_asked_about(
     let site = site(Config::default());
     let first = site.decide(new(append("secret,111111")));
     let repeated = site.decide(again(append("secret,111111"), &first));
-    assert_eq!((repeated.reason, repeated.token.as_deref()), (Reason::Repeated, Some("totp1")));
+    assert_eq!((repeated.reason(), repeated.token()), (Reason::Repeated, Some("totp1")));
     assert!(repeated.grants.is_some() && repeated.proven);
     assert!(EarlierDecision::new(&repeated, false).is_none(), "its time is not prolonged");
     assert_eq!(site.asked(), 2);
@@ -39,7 +39,7 @@ fn decision_holds_for_its_own_user_passcode_and_mode() {
         assert!(!reason.verdict().lets_in(), "{reason:?}");
     }
     let tunnelled = site.decide(append("secret,222222"));
-    assert_eq!(tunnelled.reason, Reason::Right);
+    assert_eq!(tunnelled.reason(), Reason::Right);
     assert!(EarlierDecision::new(&tunnelled, false).is_none(), "nothing is kept of a tunnel");
     let refused = site.decide(new(append("secret,444444")));
     assert!(EarlierDecision::new(&refused, false).is_none(), "nor of a refusal");
@@ -50,9 +50,9 @@ fn answer_to_a_challenge_is_accepted_again_though_its_state_is_gone() {
     let site = site(Config::default());
     let asked = site.decide(new(challenge("secret")));
     let first = site.decide(new(answer(&asked, "111111")));
-    assert_eq!(first.reason, Reason::Right);
+    assert_eq!(first.reason(), Reason::Right);
     let repeated = site.decide(again(answer(&asked, "111111"), &first));
-    assert_eq!(repeated.reason, Reason::Repeated);
+    assert_eq!(repeated.reason(), Reason::Repeated);
     assert_eq!(repeated.grants, first.grants, "the client is told the same");
     for other in [
         answer(&asked, "222222"),
@@ -67,8 +67,8 @@ fn answer_to_a_challenge_is_accepted_again_though_its_state_is_gone() {
     let next = site.decide(new(LoginAttempt { dice: dice(7), ..answer(&wrong, "999999") }));
     assert_eq!(next.verdict(), Verdict::Challenge);
     let same = site.decide(again(answer(&wrong, "999999"), &next));
-    assert_eq!((same.reason, &same.state), (Reason::ChallengeRepeated, &next.state));
-    assert_eq!(site.decide(new(answer(&same, "222222"))).reason, Reason::Right);
+    assert_eq!((same.reason(), &same.state()), (Reason::ChallengeRepeated, &next.state()));
+    assert_eq!(site.decide(new(answer(&same, "222222"))).reason(), Reason::Right);
 }
 
 #[test]
@@ -103,13 +103,13 @@ fn device_that_was_asked_is_not_asked_again_once_the_password_is_right() {
         let login = || attempt(mode, plain(field));
         let before = told.asked().len();
         let first = ask(new(login()));
-        assert_eq!(first.reason, Reason::Approved, "{field}");
-        assert_eq!(ask(again(login(), &first)).reason, Reason::Repeated, "{field}");
+        assert_eq!(first.reason(), Reason::Approved, "{field}");
+        assert_eq!(ask(again(login(), &first)).reason(), Reason::Repeated, "{field}");
         assert_eq!(told.asked().len(), before + 1, "{field}");
         site.knows.say(Err(AuthFailure::Wrong));
-        assert_eq!(ask(again(login(), &first)).reason, Reason::WrongPassword, "{field}");
+        assert_eq!(ask(again(login(), &first)).reason(), Reason::WrongPassword, "{field}");
         site.knows.say(Ok(person().into()));
-        assert_eq!(ask(new(login())).reason, Reason::Approved, "another datagram asks: {field}");
+        assert_eq!(ask(new(login())).reason(), Reason::Approved, "another datagram asks: {field}");
         assert_eq!(told.asked().len(), before + 2, "{field}");
     }
 }
@@ -121,7 +121,7 @@ fn login_without_a_token_counts_once() {
     let site = site_of(Config { policy, ..Config::default() }, "bob");
     site.knows.say(Ok(DirectoryUser { is_named: true, ..person() }.into()));
     let first = site.decide(new(challenge("secret")));
-    assert_eq!(first.reason, Reason::LetInUnenrolled);
+    assert_eq!(first.reason(), Reason::LetInUnenrolled);
     assert_eq!(site.reason(again(challenge("secret"), &first)), Reason::Repeated);
     assert_eq!(site.reason(new(challenge("secret"))), Reason::LetInUnenrolled);
     assert_eq!(site.reason(new(challenge("secret"))), Reason::NotEnrolled);

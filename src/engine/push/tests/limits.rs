@@ -12,7 +12,7 @@ fn who_is_locked_is_not_asked() {
     site.provider.say(Says::Later(Ok(yes())));
     assert_eq!(site.reason(proven()), Some(Reason::Locked));
     assert!(site.ask(unproven()).is_none(), "a decoy");
-    assert_eq!(site.ask_until(unproven(), StopReason::TimedOut).decision.reason, Reason::Locked);
+    assert_eq!(site.ask_until(unproven(), StopReason::TimedOut).decision.reason(), Reason::Locked);
     assert_eq!(site.asked(), 1);
 }
 
@@ -23,7 +23,7 @@ fn yes_of_one_who_was_locked_meanwhile_does_not_count() {
     site.provider.say(Says::Later(Ok(PushOutcome::Fraud.into())));
     assert_eq!(site.reason(proven()), Some(Reason::Fraud));
     let finished = site.engine.commit_pending(undecided, AttemptFinding::Approved.into());
-    assert_eq!(at_once(finished).unwrap().reason, Reason::Locked);
+    assert_eq!(at_once(finished).unwrap().reason(), Reason::Locked);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn failmode_lets_in_so_often_and_never_without_a_password() {
         ("carol", Reason::ProviderUnavailable),
     ] {
         let decision = site.ask(login(user)).unwrap();
-        assert_eq!(decision.reason, reason);
+        assert_eq!(decision.reason(), reason);
         assert_eq!(decision.detail.as_deref(), Some("no route"), "for the log");
     }
     for status in [PasswordStatus::NotRequired, PasswordStatus::Verified { by: PasswordVerifier::Client }] {
