@@ -48,7 +48,7 @@ impl App {
     /// [`Engine::start`](crate::engine::Engine::start), on this thread: for sections in which nothing can wait. A store that does not answer in time is
     /// [`Reason::Unavailable`]; the attempt may then still be written, and its code be spent.
     pub fn start_here(&self, attempt: LoginAttempt) -> Step {
-        let (user, asks) = (attempt.user.clone(), self.shared.engine.asks_about(&attempt));
+        let (user, asks) = (attempt.request.user.clone(), self.shared.engine.asks_about(&attempt));
         let begun = self.drive_here(asks, self.shared.engine.start(attempt));
         let begun = begun.unwrap_or_else(|reason| self.given_up(&user, reason).into());
         if let Step::Decided(decision) = &begun {
@@ -96,7 +96,7 @@ impl App {
 
     /// Runs the engine's function of the same purpose on this thread.
     pub fn record_attempt(&self, attempt: LoginAttempt, finding: AttemptFinding) -> Decision {
-        let user = attempt.user.clone();
+        let user = attempt.request.user.clone();
         let decision =
             block_on::for_at_most(self.patience, self.shared.engine.record_attempt(attempt, finding));
         self.count_decision(decision.unwrap_or_else(|| self.time_out_decision(&user)))
@@ -112,7 +112,7 @@ impl App {
 
     /// Runs the engine's function of the same purpose on this thread.
     pub fn record_exemption(&self, attempt: LoginAttempt, by: String) -> Decision {
-        let user = attempt.user.clone();
+        let user = attempt.request.user.clone();
         let decision = block_on::for_at_most(self.patience, self.shared.engine.record_exemption(attempt, by));
         self.count_decision(decision.unwrap_or_else(|| self.time_out_decision(&user)))
     }
@@ -120,20 +120,20 @@ impl App {
     /// Decides an attempt that may wait. If the store answers at once, the decision is made on this thread; otherwise the login
     /// waits.
     pub fn decide_or_wait(&self, attempt: LoginAttempt, login: LoginPacket) -> LoginProgress {
-        let user = attempt.user.clone();
-        let (at, client) = (attempt.at, attempt.source.client.clone());
+        let user = attempt.request.user.clone();
+        let (at, client) = (attempt.request.at, attempt.request.source.client.clone());
         let shared = Arc::clone(&self.shared);
         let asks = self.shared.engine.asks_about(&attempt);
         let parks = login.patience == WaitMode::Park;
         // The State is part of the digest: the same word without it does not answer the question.
-        let answers = attempt.state.as_deref().unwrap_or_default();
+        let answers = attempt.request.state.as_deref().unwrap_or_default();
         let same = (asks && parks).then(|| self.attempt_digest(&[&login.fingerprint.digest, answers]));
         if let Some(same) = &same
             && let Some(seat) = self.shared.waits.join_unresolved(same, &login.fingerprint)
         {
             return LoginProgress::Waiting(seat);
         }
-        if attempt.state.is_some() {
+        if attempt.request.state.is_some() {
             match self.shared.waits.rejoin_datagram(&login.fingerprint) {
                 Some(JoinOutcome::Decided(decision)) => return self.count_decision(*decision).into(),
                 Some(JoinOutcome::Seated(seat)) => return LoginProgress::Waiting(seat),
@@ -209,10 +209,10 @@ impl App {
         };
         let opening = NewWait {
             user: undecided.asks_device().then(|| asked_user(&undecided)),
-            client: undecided.attempt.source.client.clone(),
+            client: undecided.attempt.request.source.client.clone(),
             fingerprint: login.fingerprint,
             begun: None,
-            since: undecided.attempt.at,
+            since: undecided.attempt.request.at,
             limit: self.shared.wait_limit(&login),
             number,
         };
@@ -244,7 +244,7 @@ impl App {
     /// Decides the answer to the challenge that the attempt's State names: about a push that is open here, or a step of a
     /// conversation.
     pub fn answer_challenge(&self, attempt: LoginAttempt, login: LoginPacket) -> LoginProgress {
-        let state = attempt.state.clone().unwrap_or_default();
+        let state = attempt.request.state.clone().unwrap_or_default();
         let refuse = |attempt, reason| self.record_attempt(attempt, AttemptFinding::Refused(reason)).into();
         if attempt.repeats_answer() {
             return self.decide_or_wait(attempt, login);
@@ -267,7 +267,7 @@ impl App {
 
     /// Whether the attempt answers a challenge about a push that is open here.
     pub fn is_shown(&self, attempt: &LoginAttempt) -> bool {
-        let state = attempt.state.as_deref().unwrap_or_default();
+        let state = attempt.request.state.as_deref().unwrap_or_default();
         ChallengeOwner::owner_of(attempt, &self.shared.config.names)
             .is_some_and(|owner| self.shared.challenges.find_question(state, &owner).is_some())
     }

@@ -22,7 +22,7 @@ use crate::engine::provider::{
     PushRequestKind, PushResponse,
 };
 use crate::engine::{
-    AttemptSource, Decision, FieldContents, LoginAttempt, LoginEndpoint, PasswordStatus, PasswordVerifier,
+    AttemptSource, Decision, FieldContents, LoginAttempt, LoginRequest, PasswordStatus, PasswordVerifier,
     PolicyContext, PreAuthFacts, PresentedFactor, Step, SubmittedPassword, UserAttributes, unpack_field,
 };
 use crate::factor::{Factors, message, push};
@@ -163,25 +163,20 @@ fn decide_trial(
         calling_station: trial.source.calling_station.clone(),
         groups: Some(trial.groups.clone()).filter(|groups| !groups.is_empty()),
     };
-    let attempt = LoginAttempt {
+    let request = LoginRequest {
         at: now(),
         user,
         source: trial.source.clone(),
-        mode: trial.mode,
-        endpoint: LoginEndpoint::default(),
-        password_status,
-        password: match trial.mode {
-            Mode::Passcode => password.without_password(),
-            Mode::Append | Mode::Challenge | Mode::Auto => password,
-        },
-        proof: None,
-        state: None,
         dialogue: trial.voice.shows_challenges() == ChallengeSupport::Shown,
         dice: draw_entropy(),
         unchecked: PreAuthFacts { who: who.clone(), ..PreAuthFacts::default() },
-        grants: None,
-        datagram: Default::default(),
+        ..LoginRequest::default()
     };
+    let password = match trial.mode {
+        Mode::Passcode => password.without_password(),
+        Mode::Append | Mode::Challenge | Mode::Auto => password,
+    };
+    let attempt = LoginAttempt::new(request, trial.mode, password_status, password);
     let attempt = if holds == FieldContents::Password && !is_own {
         attempt.with_verified_password(PasswordVerifier::Server)
     } else {
@@ -190,7 +185,7 @@ fn decide_trial(
     if let Err(reason) = presented {
         return (holds, app.record_attempt(attempt, AttemptFinding::Refused(reason)));
     }
-    if let Some(exemption) = config.policy.find_exemption(&who, attempt.at).filter(|_| !is_own) {
+    if let Some(exemption) = config.policy.find_exemption(&who, attempt.request.at).filter(|_| !is_own) {
         return (holds, app.record_exemption(attempt, exemption.as_str().to_owned()));
     }
     let login = LoginPacket {

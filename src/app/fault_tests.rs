@@ -10,7 +10,7 @@ use crate::engine::provider::{
     AskOutcome, ProviderError, ProviderFuture, PushProvider, PushQuestion, PushRequest, PushResponse,
 };
 use crate::engine::{
-    AttemptSource, LoginAttempt, LoginEndpoint, PasswordStatus, PasswordVerifier, Reason, SubmittedPassword,
+    AttemptSource, LoginAttempt, LoginRequest, PasswordStatus, PasswordVerifier, Reason, SubmittedPassword,
 };
 use crate::text::ClientVoice;
 use crate::types::{Factor, Mode, Printable, Secret};
@@ -95,22 +95,17 @@ fn build_app(provider: &FakeProvider) -> (App, Arc<Memory>) {
 
 /// A login of a user whose password was right.
 fn password_verified_login(app: &App, user: &str, patience: WaitMode) -> LoginProgress {
-    let attempt = LoginAttempt {
-        at: now(),
-        user: user.into(),
-        source: AttemptSource::default(),
-        mode: Mode::Auto,
-        endpoint: LoginEndpoint::default(),
-        password_status: PasswordStatus::Verified { by: PasswordVerifier::Server },
-        password: SubmittedPassword::Absent,
-        proof: None,
-        state: None,
-        dialogue: false,
-        dice: None,
-        unchecked: Default::default(),
-        grants: None,
-        datagram: Default::default(),
-    };
+    let attempt = LoginAttempt::new(
+        LoginRequest {
+            at: now(),
+            user: user.into(),
+            source: AttemptSource::default(),
+            ..LoginRequest::default()
+        },
+        Mode::Auto,
+        PasswordStatus::Verified { by: PasswordVerifier::Server },
+        SubmittedPassword::Absent,
+    );
     let fingerprint = AttemptFingerprint { digest: [0; 32], datagram: None, roams: true, port: 1 };
     app.decide_or_wait(
         attempt,

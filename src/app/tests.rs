@@ -13,8 +13,8 @@ use crate::engine::port::{
 };
 use crate::engine::provider::PushProvider;
 use crate::engine::{
-    AttemptSource, Decision, Gate, LoginAttempt, PasswordProof, PasswordStatus, PasswordVerifier, Reason,
-    Step, SubmittedPassword, Verdict,
+    AttemptSource, Decision, Gate, LoginAttempt, LoginRequest, PasswordProof, PasswordStatus,
+    PasswordVerifier, Reason, Step, SubmittedPassword, Verdict,
 };
 use crate::factor::passcode_at;
 use crate::store::{Administration, NewToken, SqliteStore};
@@ -68,22 +68,19 @@ fn decide(app: &App, attempt: LoginAttempt) -> Decision {
 
 /// A login at time step 100 with the code of step `shown`.
 fn attempt(shown: i64) -> LoginAttempt {
-    LoginAttempt {
-        at: Timestamp::from_seconds(3000),
-        user: b"Alice".to_vec(),
-        source: AttemptSource::default(),
-        mode: Mode::Passcode,
-        endpoint: Default::default(),
-        password_status: PasswordStatus::NotRequired,
-        password: SubmittedPassword::Plain(Secret::new(passcode_at(&token(), shown))),
-        proof: None,
-        state: None,
-        dialogue: true,
-        dice: draw_entropy(),
-        unchecked: Default::default(),
-        grants: None,
-        datagram: Default::default(),
-    }
+    LoginAttempt::new(
+        LoginRequest {
+            at: Timestamp::from_seconds(3000),
+            user: b"Alice".to_vec(),
+            source: AttemptSource::default(),
+            dialogue: true,
+            dice: draw_entropy(),
+            ..LoginRequest::default()
+        },
+        Mode::Passcode,
+        PasswordStatus::NotRequired,
+        SubmittedPassword::Plain(Secret::new(passcode_at(&token(), shown))),
+    )
 }
 
 /// How many of 16 threads' simultaneous tries with one code are accepted.
@@ -141,7 +138,10 @@ fn datagram_that_comes_again_has_its_passcode_though_its_time_step_is_over() {
     let later = |shown, decision: &Decision| {
         let earlier = Arc::new(EarlierDecision::new(decision, false).unwrap());
         let at = Timestamp::from_seconds(3060);
-        LoginAttempt { datagram: DatagramRecord::Again(earlier), at, ..attempt(shown) }
+        LoginAttempt {
+            datagram: DatagramRecord::Again(earlier),
+            ..attempt(shown).map_request(|request| request.at = at)
+        }
     };
     let (app, _) = app();
     let first = decide(&app, new(99));
@@ -270,8 +270,9 @@ fn slow_app(number_match: NumberMatch, says: Says) -> (App, Arc<Told>) {
 fn ask(app: &App, port: u16, dialogue: bool) -> ParkedHandle {
     let attempt = LoginAttempt {
         mode: Mode::Auto,
-        dialogue,
-        ..attempt(0).with_verified_password(PasswordVerifier::Server)
+        ..attempt(0)
+            .with_verified_password(PasswordVerifier::Server)
+            .map_request(|request| request.dialogue = dialogue)
     };
     let fingerprint = AttemptFingerprint { digest: [1; 32], datagram: None, roams: false, port };
     match app.decide_or_wait(

@@ -202,7 +202,7 @@ impl LoginServices {
         undecided: &PendingLogin,
         login: &LoginPacket,
     ) -> Result<Option<String>, RefusalReason> {
-        match (self.config.push.number_match, undecided.attempt.dialogue, login.patience) {
+        match (self.config.push.number_match, undecided.attempt.request.dialogue, login.patience) {
             _ if !undecided.asks_device() => Ok(None),
             (NumberMatch::Required, false, _) => Err(RefusalReason::NeedsChallenge),
             (NumberMatch::Required, true, _) => two_digits().map(Some).ok_or(RefusalReason::Unavailable),

@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::config::name_template::NameTemplate;
 use crate::engine::port::{EnrolledToken, PasscodeVerifier, SpendPasscode, TokenMatch};
 use crate::engine::{
-    AttemptSource, Decision, Engine, LoginAttempt, LoginEndpoint, Outcome, PasswordStatus, PresentedFactor,
+    AttemptSource, Decision, Engine, LoginAttempt, LoginRequest, Outcome, PasswordStatus, PresentedFactor,
     Reason, SubmittedPassword, Verdict,
 };
 use crate::factor::Factors;
@@ -79,22 +79,17 @@ fn decide(context: &CommandContext, user: &UserName, code: &Passcode) -> Result<
     let store = Arc::new(DryRunStore::new(Arc::clone(&context.store)));
     let factors = Arc::new(factors(context));
     let engine = Engine::new(config, store, factors, Secret::new([0u8; 32]));
-    let attempt = LoginAttempt {
-        at: context.now,
-        user: user.as_str().as_bytes().to_vec(),
-        source: AttemptSource::default(),
-        mode: Mode::Passcode,
-        endpoint: LoginEndpoint::default(),
-        password_status: PasswordStatus::NotRequired,
-        password: SubmittedPassword::Plain(Secret::new(code.expose())),
-        proof: None,
-        state: None,
-        dialogue: false,
-        dice: None,
-        unchecked: Default::default(),
-        grants: None,
-        datagram: Default::default(),
-    };
+    let attempt = LoginAttempt::new(
+        LoginRequest {
+            at: context.now,
+            user: user.as_str().as_bytes().to_vec(),
+            source: AttemptSource::default(),
+            ..LoginRequest::default()
+        },
+        Mode::Passcode,
+        PasswordStatus::NotRequired,
+        SubmittedPassword::Plain(Secret::new(code.expose())),
+    );
     let mut deciding = std::pin::pin!(engine.decide_without_waiting(attempt));
     // Nothing in it ever waits, so it is ready when it is asked.
     match deciding.as_mut().poll(&mut std::task::Context::from_waker(Waker::noop())) {

@@ -55,13 +55,13 @@ impl Engine {
         attempt: &mut LoginAttempt,
         name: &UserName,
     ) -> Result<Option<ChallengeState>, Decision> {
-        let Some(state) = &attempt.state else { return Ok(None) };
+        let Some(state) = &attempt.request.state else { return Ok(None) };
         if self.is_last_challenge(state) {
             let refused = AttemptFinding::Refused(RefusalReason::Ended).into();
             return Err(self.commit(attempt, Some(name.clone()), None, refused).await);
         }
         let state = state_digest(state);
-        match self.store.redeem_challenge(state, name, &attempt.source, attempt.at).await {
+        match self.store.redeem_challenge(state, name, &attempt.request.source, attempt.request.at).await {
             Ok(Some(turn)) => {
                 if !turn.is_good_at(attempt) {
                     let refused = AttemptFinding::Refused(RefusalReason::BadState).into();
@@ -95,7 +95,7 @@ impl Engine {
         passcode: bool,
         asks: Option<QuestionKind>,
     ) -> Option<NextChallenge> {
-        let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue)?;
+        let dice = attempt.request.dice.as_ref().filter(|_| attempt.request.dialogue)?;
         // The password comes before any question.
         if attempt.password_status.is_pending() {
             return None;
@@ -130,7 +130,7 @@ impl Engine {
             ways,
             passcode: passcode || has_sent,
             password_status: attempt.password_status,
-            endpoint: attempt.endpoint.clone(),
+            endpoint: attempt.request.endpoint.clone(),
             mark: attempt.remembered_login_digest().cloned(),
             enrolling: false,
             relayed: None,
@@ -143,8 +143,8 @@ impl Engine {
     /// The conversation that begins with a word for a code: one for each user and station, so that a packet that comes again with
     /// another State is answered by the code that was sent for the first one.
     pub(super) fn conversation_of(&self, attempt: &LoginAttempt) -> ConversationId {
-        let source = attempt.source.failure_key();
-        ConversationId(self.keyed_digest([attempt.user.as_slice(), source.as_bytes()]))
+        let source = attempt.request.source.failure_key();
+        ConversationId(self.keyed_digest([attempt.request.user.as_slice(), source.as_bytes()]))
     }
 
     /// The challenge that tells a user to enrol; its answer is refused. None if the client shows no challenges.
@@ -153,13 +153,13 @@ impl Engine {
         attempt: &LoginAttempt,
         asks: QuestionKind,
     ) -> Option<NextChallenge> {
-        let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue)?;
+        let dice = attempt.request.dice.as_ref().filter(|_| attempt.request.dialogue)?;
         let turn = ChallengeState {
             conversation: dice.conversation_id(),
             ways: Vec::new(),
             passcode: false,
             password_status: attempt.password_status,
-            endpoint: attempt.endpoint.clone(),
+            endpoint: attempt.request.endpoint.clone(),
             mark: None,
             enrolling: true,
             relayed: None,
@@ -176,13 +176,13 @@ impl Engine {
         asks: QuestionKind,
         state: Vec<u8>,
     ) -> Option<NextChallenge> {
-        let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue)?;
+        let dice = attempt.request.dice.as_ref().filter(|_| attempt.request.dialogue)?;
         let turn = ChallengeState {
             conversation: dice.conversation_id(),
             ways: Vec::new(),
             passcode: false,
             password_status: attempt.password_status,
-            endpoint: attempt.endpoint.clone(),
+            endpoint: attempt.request.endpoint.clone(),
             mark: None,
             enrolling: false,
             relayed: Some(state),
@@ -199,9 +199,9 @@ impl Engine {
         turn: ChallengeState,
         asks: QuestionKind,
     ) -> NextChallenge {
-        let user = UserName::parse(&attempt.user, &self.config.names);
+        let user = UserName::parse(&attempt.request.user, &self.config.names);
         let user = user.unwrap_or_else(|_| UserName::from_canonical(""));
-        let (state, expires) = (dice.new_state(), attempt.at.plus(self.config.challenge.lifetime));
+        let (state, expires) = (dice.new_state(), attempt.request.at.plus(self.config.challenge.lifetime));
         NextChallenge {
             next: ChallengeToWrite { state: state_digest(state.as_bytes()), user, expires, turn },
             state,

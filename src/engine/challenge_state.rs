@@ -85,7 +85,7 @@ impl ChallengeState {
             Some(_) => put.is_ours_to_check() && here.is_ours_to_check(),
             None => put.is_good_at(here),
         };
-        has_password && self.endpoint == attempt.endpoint
+        has_password && self.endpoint == attempt.request.endpoint
     }
 
     /// What this answer means: a number of the list, a word, or a passcode. Case and white space are forgiven.

@@ -101,7 +101,7 @@ impl Engine {
     ) -> Result<(NewCode, port::StoreFuture<CodeSending>, OutgoingCode), PushRefusal> {
         let unavailable =
             |text: &str| PushRefusal { reason: RefusalReason::Unavailable, detail: Some(text.to_owned()) };
-        let dice = it.attempt.dice.as_ref().ok_or_else(|| unavailable("there is no randomness"))?;
+        let dice = it.attempt.request.dice.as_ref().ok_or_else(|| unavailable("there is no randomness"))?;
         let rules = self.config.codes;
         let code = dice.random_digits(rules.digits.get());
         let (Some(hash), Some(to)) = (token.hash_of(code.as_bytes()), token.delivery_address()) else {
@@ -109,16 +109,16 @@ impl Engine {
         };
         let conversation = match &it.turn {
             Some(turn) => Some(turn.conversation),
-            None => it.attempt.dialogue.then(|| self.conversation_of(&it.attempt)),
+            None => it.attempt.request.dialogue.then(|| self.conversation_of(&it.attempt)),
         };
-        let source = it.attempt.source.clone();
-        let new = NewCode { token: token.id, conversation, source, hash, at: it.attempt.at, rules };
+        let source = it.attempt.request.source.clone();
+        let new = NewCode { token: token.id, conversation, source, hash, at: it.attempt.request.at, rules };
         let parcel = OutgoingCode {
             factor: token.factor,
             to: to.to_owned(),
             code: Secret::new(code),
             user: it.name.to_string(),
-            client: it.attempt.source.client.clone(),
+            client: it.attempt.request.source.client.clone(),
             life: rules.life,
         };
         Ok((new.clone(), self.store.remember_code(new), parcel))

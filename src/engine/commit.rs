@@ -16,13 +16,13 @@ use std::time::Duration;
 impl Engine {
     /// Writes an attempt that needs no check: an exception, or a refusal by the guard.
     pub async fn record_attempt(&self, attempt: LoginAttempt, finding: AttemptFinding) -> Decision {
-        let name = UserName::parse(&attempt.user, &self.config.names).ok();
+        let name = UserName::parse(&attempt.request.user, &self.config.names).ok();
         self.commit(&attempt, name, None, finding.into()).await
     }
 
     /// Writes an attempt of which policy says that it needs no second factor; `by` is what says so.
     pub async fn record_exemption(&self, attempt: LoginAttempt, by: String) -> Decision {
-        let name = UserName::parse(&attempt.user, &self.config.names).ok();
+        let name = UserName::parse(&attempt.request.user, &self.config.names).ok();
         self.commit_exemption(&attempt, name, Some(by)).await
     }
 
@@ -64,9 +64,9 @@ impl Engine {
             conversation: checked.conversation,
             next: checked.follow.as_ref().map(|follow| follow.next.clone()),
             record: AuditRecord {
-                at: attempt.at,
+                at: attempt.request.at,
                 user: name.as_ref().map(UserName::to_string).unwrap_or_default(),
-                source: attempt.source.clone(),
+                source: attempt.request.source.clone(),
                 mode: attempt.mode,
                 factor: checked.factor,
                 token: checked.token.clone(),
@@ -97,7 +97,8 @@ impl Engine {
             }
             Err(error) => Decision::store_unavailable(name, error),
         };
-        let locked = if attempt.is_proven() { self.time_locked(&decision, attempt.at).await } else { None };
+        let locked =
+            if attempt.is_proven() { self.time_locked(&decision, attempt.request.at).await } else { None };
         let SprayEffect { hold, alarm } = self.notice_failure(attempt, &decision);
         let last_state = self.last_challenge(attempt, &decision);
         let (proven, grants) = (attempt.is_proven(), attempt.grants.clone());
@@ -120,14 +121,15 @@ impl Engine {
     /// is held back like the others: it must not tell the passcode.
     fn notice_failure(&self, attempt: &LoginAttempt, decision: &Decision) -> SprayEffect {
         let is_guess = decision.reason().is_guess();
-        let client = &attempt.source.client;
+        let client = &attempt.request.source.client;
         match (&decision.user, attempt.password_proof(false), decision.reason()) {
             (Some(user), PasswordProof::Unproven, _) if is_guess => {
-                self.sprays.record_failure(client, user.as_str(), attempt.at)
+                self.sprays.record_failure(client, user.as_str(), attempt.request.at)
             }
-            (Some(user), PasswordProof::Unproven, Reason::PasswordPending) => {
-                SprayEffect { hold: self.sprays.delay_now(client, user.as_str(), attempt.at), alarm: None }
-            }
+            (Some(user), PasswordProof::Unproven, Reason::PasswordPending) => SprayEffect {
+                hold: self.sprays.delay_now(client, user.as_str(), attempt.request.at),
+                alarm: None,
+            },
             _ => SprayEffect::default(),
         }
     }

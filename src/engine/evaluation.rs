@@ -150,11 +150,11 @@ impl Engine {
         }
         let tag = self.passcode_tag(&attempt.password);
         let Some(known) = known else {
-            let _ = self.check_token(attempt, &dummy_token());
+            let _ = self.check_token(attempt, &dummy_token(), attempt.request.at);
             return AttemptFinding::Unknown { tag }.into();
         };
         if !known.has_enabled() {
-            let _ = self.check_token(attempt, &dummy_token());
+            let _ = self.check_token(attempt, &dummy_token(), attempt.request.at);
             return AttemptFinding::NotEnrolled { tag }.into();
         }
         if let Some(checked) = self.repeated_passcode(attempt, known) {
@@ -164,7 +164,7 @@ impl Engine {
         let mut right = None;
         let mut passwords: Vec<PasscodeTag> = Vec::new();
         for token in known.tokens.iter().filter(|token| token.enabled) {
-            let (check, password) = self.check_token(attempt, token);
+            let (check, password) = self.check_token(attempt, token, attempt.request.at);
             // The unverified password before a passcode.
             let before = password.as_ref().map(|password| self.password_tag(known.id, password));
             if let Some(before) = before.filter(|before| !passwords.contains(before)) {
@@ -179,7 +179,7 @@ impl Engine {
                         token: Some(token.serial.clone()),
                         passcode: Some(passcode),
                         password,
-                        second_code: self.second_code(before, attempt.at),
+                        second_code: self.second_code(before, attempt.request.at),
                         ..AttemptFinding::Right { token: token.id, spend, tag }.into()
                     });
                 }
@@ -189,9 +189,9 @@ impl Engine {
         }
         right.unwrap_or_else(|| {
             let rate = DailyRate(self.config.lockout.guesses_per_user);
-            passwords
-                .iter()
-                .for_each(|password| self.passwords.take_for_password(*password, tag, rate, attempt.at));
+            passwords.iter().for_each(|password| {
+                self.passwords.take_for_password(*password, tag, rate, attempt.request.at)
+            });
             AttemptFinding::Wrong { tag, drifted }.into()
         })
     }
@@ -216,11 +216,12 @@ impl Engine {
         ]))
     }
 
-    /// One token, and in append mode what is left of the field before its passcode.
+    /// Checks one token as of `at`; in append mode also returns what is left of the field before its passcode.
     pub(super) fn check_token(
         &self,
         attempt: &LoginAttempt,
         token: &EnrolledToken,
+        at: Timestamp,
     ) -> (TokenMatch, Option<Secret>) {
         match (attempt.mode, &attempt.password) {
             (
@@ -228,13 +229,13 @@ impl Engine {
                 presented @ (SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. }),
             ) => match self.parts_by_length(presented, self.factors.passcode_length(token)) {
                 Some((password, passcode)) => (
-                    self.factors.verify_passcode(token, &PresentedFactor::Plain(passcode), attempt.at),
+                    self.factors.verify_passcode(token, &PresentedFactor::Plain(passcode), at),
                     Some(password),
                 ),
                 None => (TokenMatch::No, None),
             },
             (_, password) => match PresentedFactor::from_password(password) {
-                Some(presented) => (self.factors.verify_passcode(token, &presented, attempt.at), None),
+                Some(presented) => (self.factors.verify_passcode(token, &presented, at), None),
                 None => (TokenMatch::No, None),
             },
         }

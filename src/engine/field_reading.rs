@@ -32,7 +32,7 @@ impl Engine {
         }
         let wanted = match (attempt.mode, &attempt.password) {
             (Mode::Auto | Mode::Challenge, SubmittedPassword::Absent) => {
-                let offers = attempt.mode == Mode::Challenge && attempt.dialogue;
+                let offers = attempt.mode == Mode::Challenge && attempt.request.dialogue;
                 return match self.provider {
                     Some(_) if offers => FieldReading::Ask(IntentKind::Ways.into()),
                     Some(_) => FieldReading::Ask(PushRequestKind::Device(None).into()),
@@ -45,7 +45,7 @@ impl Engine {
             ) => {
                 // Nothing that could be right: where the user can be asked, that is what an empty field asks for. Without a proven
                 // password it does not come here.
-                let offers = self.provider.is_none() && attempt.dialogue && attempt.is_proven();
+                let offers = self.provider.is_none() && attempt.request.dialogue && attempt.is_proven();
                 if offers && is_blank(field.expose()) {
                     return self.offer_what_is_here(attempt, known);
                 }
@@ -81,7 +81,7 @@ impl Engine {
         if known.is_none_or(|known| !known.has_enabled()) {
             return FieldReading::Offer(Self::nothing_to_offer(known), None);
         }
-        if !attempt.dialogue {
+        if !attempt.request.dialogue {
             return FieldReading::Offer(AttemptFinding::Refused(RefusalReason::NeedsChallenge), None);
         }
         let (ways, passcode) = self.local_factors(known);

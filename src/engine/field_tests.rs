@@ -77,22 +77,19 @@ fn dice(seed: u8) -> Option<AttemptEntropy> {
 }
 
 fn attempt(user: &str, mode: Mode, first_factor: FirstFactor, password: SubmittedPassword) -> LoginAttempt {
-    LoginAttempt {
-        at: Timestamp::from_seconds(1_000_000),
-        user: user.into(),
-        source: AttemptSource { client: "192.0.2.1".into(), ..AttemptSource::default() },
+    LoginAttempt::new(
+        LoginRequest {
+            at: Timestamp::from_seconds(1_000_000),
+            user: user.into(),
+            source: AttemptSource { client: "192.0.2.1".into(), ..AttemptSource::default() },
+            dialogue: true,
+            dice: dice(1),
+            ..LoginRequest::default()
+        },
         mode,
-        endpoint: LoginEndpoint::default(),
-        password_status: PasswordStatus::initial_for(&Config { first_factor, ..Config::default() }, mode),
+        PasswordStatus::initial_for(&Config { first_factor, ..Config::default() }, mode),
         password,
-        proof: None,
-        state: None,
-        dialogue: true,
-        dice: dice(1),
-        unchecked: Default::default(),
-        grants: None,
-        datagram: Default::default(),
-    }
+    )
 }
 
 fn plain(field: &str) -> SubmittedPassword {
@@ -105,7 +102,10 @@ fn separate(password: &str, answer: &str) -> SubmittedPassword {
 
 /// The answer to that challenge, with other dice.
 fn answering(state: Option<String>, seed: u8, attempt: LoginAttempt) -> LoginAttempt {
-    LoginAttempt { state: state.map(String::into_bytes), dice: dice(seed), ..attempt }
+    attempt.map_request(|request| {
+        request.state = state.map(String::into_bytes);
+        request.dice = dice(seed);
+    })
 }
 
 impl Site {
@@ -314,8 +314,8 @@ fn answer_to_it_is_a_passcode() {
     let state = passcode("", None, 6).state().map(str::to_owned);
     let own = attempt("alice", Mode::Challenge, FirstFactor::Own, plain("333333"));
     assert_eq!(site.decide(answering(state, 7, own)).reason(), Reason::BadState);
-    let mute =
-        LoginAttempt { dialogue: false, ..attempt("alice", Mode::Passcode, FirstFactor::None, plain("")) };
+    let mute = attempt("alice", Mode::Passcode, FirstFactor::None, plain(""))
+        .map_request(|request| request.dialogue = false);
     assert_eq!(site.decide(mute).reason(), Reason::WrongCode);
 }
 
@@ -358,8 +358,14 @@ fn last_challenge_is_for_who_can_read_it_and_has_shown_the_password() {
     let wrong = |mode, first_factor| attempt("alice", mode, first_factor, plain("000000"));
     let told = |attempt| site.decide(attempt).last_state().map(str::to_owned);
     assert_eq!(told(wrong(Mode::Passcode, FirstFactor::None)), None);
-    assert_eq!(told(LoginAttempt { dialogue: false, ..wrong(Mode::Passcode, FirstFactor::Client) }), None);
-    assert_eq!(told(LoginAttempt { dice: None, ..wrong(Mode::Passcode, FirstFactor::Client) }), None);
+    assert_eq!(
+        told(wrong(Mode::Passcode, FirstFactor::Client).map_request(|request| request.dialogue = false)),
+        None
+    );
+    assert_eq!(
+        told(wrong(Mode::Passcode, FirstFactor::Client).map_request(|request| request.dice = None)),
+        None
+    );
     assert!(told(wrong(Mode::Passcode, FirstFactor::Client)).is_some());
     let right = site.decide(attempt("alice", Mode::Passcode, FirstFactor::Client, plain("111111")));
     assert_eq!((right.verdict(), right.challenge_state()), (Verdict::Accept, None));

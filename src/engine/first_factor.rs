@@ -26,7 +26,7 @@ mod tests;
 impl Engine {
     /// The canonical name of the login. A malformed name is refused.
     pub(super) async fn canonical_name(&self, login: &LoginAttempt) -> Result<UserName, Decision> {
-        match UserName::parse(&login.user, &self.config.names) {
+        match UserName::parse(&login.request.user, &self.config.names) {
             Ok(name) => Ok(name),
             Err(bad) => {
                 let refused = AttemptFinding::Refused(bad.into()).into();
@@ -88,7 +88,7 @@ impl Engine {
             _ => return Ok(FieldContents::Password),
         }
         let may_hold_both = login.mode == Mode::Append || self.has_answer(&login.password);
-        let mut is_exempt = login.unchecked.exempt == Some(true);
+        let mut is_exempt = login.request.unchecked.exempt == Some(true);
         if may_hold_both && !is_exempt {
             if self.is_known_by_more() {
                 match self.grants_of(login, name).await {
@@ -130,7 +130,7 @@ impl Engine {
             Err(refusal) => return Err(self.record_auth_failure(login, name.clone(), refusal).await),
         };
         let proof = match &login.password {
-            SubmittedPassword::Plain(password) if login.unchecked.remember && !is_answer => {
+            SubmittedPassword::Plain(password) if login.request.unchecked.remember && !is_answer => {
                 Some(VerifiedPassword::Password(password.clone()))
             }
             _ => None,
@@ -183,7 +183,8 @@ impl Engine {
                 return Err(self.turn_away(&login, name.clone(), RefusalReason::SpentCode).await);
             }
         }
-        let proof = Some(VerifiedPassword::Password(password.clone())).filter(|_| login.unchecked.remember);
+        let proof =
+            Some(VerifiedPassword::Password(password.clone())).filter(|_| login.request.unchecked.remember);
         match self.verify_password_before_passcode(&login, name, &owner, password).await {
             Ok(attributes) => {
                 let proof = self.remembered_login_digest(&LoginAttempt { proof, ..login }, &owner);
@@ -240,10 +241,16 @@ impl Engine {
                 super::directory::BackendUnavailable("no password backend is set".to_owned()).into();
             return Err(PasswordRefusal { tag, ..denied.into() });
         };
-        let packet = attempt.unchecked.packet.clone();
-        let client = attempt.source.client.clone();
-        let claim =
-            Credentials { user: name.clone(), typed: attempt.user.clone(), client, password, packet, state };
+        let packet = attempt.request.unchecked.packet.clone();
+        let client = attempt.request.source.client.clone();
+        let claim = Credentials {
+            user: name.clone(),
+            typed: attempt.request.user.clone(),
+            client,
+            password,
+            packet,
+            state,
+        };
         authority.verify_password(claim).await.map_err(|denied| PasswordRefusal { tag, ..denied.into() })
     }
 
@@ -251,12 +258,14 @@ impl Engine {
     pub(super) async fn check_gate(&self, login: &LoginAttempt, name: &UserName) -> Result<(), Decision> {
         let owner = self.token_owner(login, name);
         let (limits, proof) = (self.config.lockout, login.password_proof(false));
-        let reason = match self.store.check_gate(&owner, &login.source, limits, proof, login.at).await {
-            Ok(Gate::Open) => return Ok(()),
-            Ok(Gate::Locked) => RefusalReason::Locked,
-            Ok(Gate::Slowed) => RefusalReason::Slowed,
-            Err(_unavailable) => RefusalReason::Unavailable,
-        };
+        let reason =
+            match self.store.check_gate(&owner, &login.request.source, limits, proof, login.request.at).await
+            {
+                Ok(Gate::Open) => return Ok(()),
+                Ok(Gate::Locked) => RefusalReason::Locked,
+                Ok(Gate::Slowed) => RefusalReason::Slowed,
+                Err(_unavailable) => RefusalReason::Unavailable,
+            };
         Err(self.turn_away(login, name.clone(), reason).await)
     }
 
@@ -333,13 +342,13 @@ impl Engine {
 
     /// Why the user needs no second factor: by unlang, or by policy and what is known of the user.
     fn find_exemption(&self, attempt: &LoginAttempt) -> Option<Option<String>> {
-        match attempt.unchecked.exempt {
+        match attempt.request.unchecked.exempt {
             Some(true) => return Some(None),
             Some(false) => return None,
             None => {}
         }
         let groups = attempt.grants.as_ref().and_then(|grants| grants.groups.clone());
-        let mut who = attempt.unchecked.who.clone();
+        let mut who = attempt.request.unchecked.who.clone();
         who.groups = match (who.groups, groups) {
             (Some(mut set), Some(read)) => {
                 set.extend(read);
@@ -347,7 +356,7 @@ impl Engine {
             }
             (set, read) => set.or(read),
         };
-        let exemption = self.config.policy.find_exemption(&who, attempt.at)?;
+        let exemption = self.config.policy.find_exemption(&who, attempt.request.at)?;
         Some(Some(exemption.as_str().to_owned()))
     }
 
@@ -390,7 +399,7 @@ impl Engine {
         name: &UserName,
     ) -> Result<Option<UserAttributes>, PasswordRefusal> {
         let Some(directory) = &self.directory else { return Ok(None) };
-        match directory.find_user(name, &attempt.user).await {
+        match directory.find_user(name, &attempt.request.user).await {
             Ok(Some(person)) => Ok(Some(self.user_attributes(name, &person)?)),
             Ok(None) => Ok(None),
             Err(why) => Err(AuthFailure::from(why).into()),
@@ -473,7 +482,7 @@ impl Engine {
     pub(super) fn sent_as(&self, attempt: &LoginAttempt, name: &UserName) -> Result<String, PushRefusal> {
         let template = &self.config.push.username;
         // The login name, whatever name the tokens are stored under.
-        let own = UserName::parse(&attempt.user, &self.config.names);
+        let own = UserName::parse(&attempt.request.user, &self.config.names);
         let own = own.as_ref().unwrap_or(name);
         let plain = |gap: &NameVariable| (*gap == NameVariable::User).then(|| own.to_string());
         let known = attempt.grants.as_ref().map(|grants| grants.sent_as.clone());

@@ -16,7 +16,8 @@ impl Engine {
     /// The State of the challenge that may tell this refusal. None where the password is not proven, where there is another
     /// challenge, or where the client could not answer one. Whether it is sent depends on what the client shows.
     pub(super) fn last_challenge(&self, attempt: &LoginAttempt, decision: &Decision) -> Option<String> {
-        let dice = attempt.dice.as_ref().filter(|_| attempt.dialogue && attempt.is_proven())?;
+        let dice =
+            attempt.request.dice.as_ref().filter(|_| attempt.request.dialogue && attempt.is_proven())?;
         let Outcome::Refuse(refused) = &decision.outcome else { return None };
         let is_refusal = matches!(decision.verdict(), Verdict::Reject | Verdict::Locked);
         // Of those who have to enrol, policy says how they are told.

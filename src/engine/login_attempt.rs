@@ -1,4 +1,4 @@
-//! One try to log in, as the engine sees it.
+//! A login as the engine sees it: the request as it came, and what is known of it so far.
 
 use super::source::{AttemptSource, LoginEndpoint};
 pub use super::user_attributes::RawAttribute;
@@ -7,6 +7,7 @@ use super::challenge::ConversationId;
 use super::port::RememberedLoginDigest;
 use super::{DatagramRecord, PasswordProof, PasswordStatus, PasswordVerifier, PolicyContext, UserAttributes};
 use crate::types::{Mode, Secret, Timestamp};
+use std::sync::Arc;
 
 /// What is known of a login before its password was checked by us.
 #[derive(Clone, Debug, Default)]
@@ -23,54 +24,101 @@ pub struct PreAuthFacts {
     pub packet: Vec<RawAttribute>,
 }
 
-/// One try to log in. Owned, so that it may travel to another thread.
-#[derive(Clone)]
-pub struct LoginAttempt {
-    /// Time of the attempt.
+/// A login as it came. Nothing of it changes.
+#[derive(Clone, Default)]
+pub struct LoginRequest {
+    /// Time of the login.
     pub at: Timestamp,
     /// The user's name as it was typed.
     pub user: Vec<u8>,
     /// Where it came from.
     pub source: AttemptSource,
-    /// How the password field is read.
-    pub mode: Mode,
     /// At which instance and virtual server it was made.
     pub endpoint: LoginEndpoint,
-    /// What is known of the password.
-    pub password_status: PasswordStatus,
-    /// What was presented.
-    pub password: SubmittedPassword,
-    /// The verified password, where the login may be remembered by it.
-    pub proof: Option<VerifiedPassword>,
     /// The State that came with it, if that is one of ours.
     pub state: Option<Vec<u8>>,
     /// Whether its client shows its user a challenge, and sends the answer.
     pub dialogue: bool,
-    /// Chance for a challenge or a code that may follow; without it none can.
+    /// Randomness for a challenge or a code that may follow; without it none can.
     pub dice: Option<AttemptEntropy>,
     /// What is known of it before its password was checked, where that is ours to have done ([`PasswordVerifier::Module`]).
     pub unchecked: PreAuthFacts,
+}
+
+impl std::fmt::Debug for LoginRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoginRequest")
+            .field("at", &self.at)
+            .field("source", &self.source)
+            .field("endpoint", &self.endpoint)
+            .field("dialogue", &self.dialogue)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A login with what is known of it so far. Owned, so that it may travel to another thread.
+#[derive(Clone)]
+pub struct LoginAttempt {
+    /// What came.
+    pub request: Arc<LoginRequest>,
+    /// How the password field is read; an answer to a challenge is a passcode.
+    pub mode: Mode,
+    /// What is known of the password.
+    pub password_status: PasswordStatus,
+    /// What was presented and is still to be evaluated.
+    pub password: SubmittedPassword,
+    /// The verified password, where the login may be remembered by it.
+    pub proof: Option<VerifiedPassword>,
     /// What is said of the user, once that is known.
     pub grants: Option<UserAttributes>,
-    /// The datagram that it came in.
+    /// What is known of the datagram that it came in; nothing where the decision on it must not be repeated.
     pub datagram: DatagramRecord,
 }
 
 impl std::fmt::Debug for LoginAttempt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LoginAttempt")
-            .field("at", &self.at)
-            .field("source", &self.source)
+            .field("request", &self.request)
             .field("mode", &self.mode)
-            .field("endpoint", &self.endpoint)
             .field("password_status", &self.password_status)
-            .field("dialogue", &self.dialogue)
             .field("datagram", &self.datagram)
             .finish_non_exhaustive()
     }
 }
 
 impl LoginAttempt {
+    /// A login of which nothing is known yet but what came with it.
+    pub fn new(
+        request: LoginRequest,
+        mode: Mode,
+        password_status: PasswordStatus,
+        password: SubmittedPassword,
+    ) -> Self {
+        Self {
+            request: Arc::new(request),
+            mode,
+            password_status,
+            password,
+            proof: None,
+            grants: None,
+            datagram: DatagramRecord::Unknown,
+        }
+    }
+
+    /// The same where the user cannot be asked at the client: the packet around a tunnel shows nothing.
+    #[must_use]
+    pub fn without_dialogue(mut self) -> Self {
+        Arc::make_mut(&mut self.request).dialogue = false;
+        self
+    }
+
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) fn map_request(mut self, change: impl FnOnce(&mut LoginRequest)) -> Self {
+        change(Arc::make_mut(&mut self.request));
+        self
+    }
+
     /// See [`PasswordStatus::is_proven`].
     pub const fn is_proven(&self) -> bool {
         self.password_status.is_proven()

@@ -60,7 +60,8 @@ pub use earlier_decision::{DatagramRecord, DecisionBasis, EarlierDecision};
 pub use failure_budget::{DailyRate, FailureBudget};
 pub use lockout::{FailureCounts, Gate, PasscodeTag, PasswordProof, SourceFailures, Strikes};
 pub use login_attempt::{
-    AttemptEntropy, LoginAttempt, PreAuthFacts, SubmittedPassword, VerifiedPassword, encode_state, is_state,
+    AttemptEntropy, LoginAttempt, LoginRequest, PreAuthFacts, SubmittedPassword, VerifiedPassword,
+    encode_state, is_state,
 };
 pub use packed_field::{is_packed, unpack_field};
 #[doc(hidden)]

@@ -15,7 +15,7 @@ impl Engine {
     /// Whether the attempt presents nothing, and its user can be asked. Where there is a provider, nothing means their device.
     fn is_inquiry(&self, attempt: &LoginAttempt) -> bool {
         attempt.mode == Mode::Passcode
-            && attempt.dialogue
+            && attempt.request.dialogue
             && !attempt.is_proven()
             && self.provider.is_none()
             && attempt.password.typed_answer().is_some_and(|answer| is_blank(answer.expose()))

@@ -19,7 +19,7 @@ impl PendingId {
     pub(super) fn for_attempt(attempt: &LoginAttempt) -> Option<Self> {
         let is_pending =
             attempt.password_status == PasswordStatus::Unverified { by: PasswordVerifier::Server };
-        attempt.dice.as_ref().filter(|_| is_pending).map(|dice| Self(dice.conversation))
+        attempt.request.dice.as_ref().filter(|_| is_pending).map(|dice| Self(dice.conversation))
     }
 }
 
@@ -37,7 +37,7 @@ impl Engine {
         let (Some(id), Some(user)) = (PendingId::for_attempt(attempt), user.cloned()) else {
             return Outcome::Refuse(RefusalReason::Unavailable.into());
         };
-        let (source, mode, grants) = (attempt.source.clone(), attempt.mode, attempt.grants.clone());
+        let (source, mode, grants) = (attempt.request.source.clone(), attempt.mode, attempt.grants.clone());
         let accept = PendingAccept { id, user, source, mode, factor, token: token.clone(), grants, basis };
         Outcome::Pending(PendingPassword { factor, token, password, accept: Box::new(accept) })
     }

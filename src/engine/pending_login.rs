@@ -75,6 +75,12 @@ impl PendingLogin {
         self.attempt.is_proven()
     }
 
+    /// See [`LoginAttempt::without_dialogue`].
+    #[must_use]
+    pub fn without_dialogue(self) -> Self {
+        Self { attempt: self.attempt.without_dialogue(), ..self }
+    }
+
     /// The same once the server's own modules have found the password right that stood before the answer.
     #[must_use]
     pub fn verified_by_server(mut self) -> Self {

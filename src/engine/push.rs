@@ -102,7 +102,7 @@ impl Engine {
             }
         };
         if it.asks_device() && asked.as_ref().map_or_else(is_unreachable, asked_nobody) {
-            self.nudges.take_back(it.name.as_str(), it.is_proven(), it.attempt.at);
+            self.nudges.take_back(it.name.as_str(), it.is_proven(), it.attempt.request.at);
         }
         match asked {
             Ok(AskOutcome::Waiting(question)) => self.wait_for_user(it, &provider, question, stop).await,
@@ -180,7 +180,11 @@ impl Engine {
     /// Whether the user may be asked now: not locked, and within the push rate limit.
     pub(super) async fn check_push_allowed(&self, it: &PendingLogin) -> Option<PushRefusal> {
         let (limits, standing) = (self.config.lockout, it.attempt.password_proof(it.turn.is_some()));
-        match self.store.check_gate(&it.name, &it.attempt.source, limits, standing, it.attempt.at).await {
+        match self
+            .store
+            .check_gate(&it.name, &it.attempt.request.source, limits, standing, it.attempt.request.at)
+            .await
+        {
             Ok(Gate::Open) => {}
             Ok(Gate::Locked) => return Some(RefusalReason::Locked.into()),
             Ok(Gate::Slowed) => return Some(RefusalReason::Slowed.into()),
@@ -197,7 +201,7 @@ impl Engine {
             return None;
         }
         self.nudges
-            .try_acquire(it.name.as_str(), it.is_proven(), &self.config.push.rate, it.attempt.at)
+            .try_acquire(it.name.as_str(), it.is_proven(), &self.config.push.rate, it.attempt.request.at)
             .err()
             .map(PushRefusal::from)
     }
@@ -249,7 +253,7 @@ impl Engine {
                 return self.commit_pending(it, AttemptFinding::BypassedByProvider.into()).await;
             }
             PushOutcome::Denied => {
-                self.nudges.record_denial(it.name.as_str(), it.is_proven(), it.attempt.at);
+                self.nudges.record_denial(it.name.as_str(), it.is_proven(), it.attempt.request.at);
                 return self.close(it, RefusalReason::Denied).await;
             }
             PushOutcome::Fraud => return self.commit_pending(it, AttemptFinding::Fraud.into()).await,
@@ -297,7 +301,7 @@ impl Engine {
         text: String,
         stop: Pin<&mut impl Future<Output = StopReason>>,
     ) -> Decision {
-        let at = it.attempt.at;
+        let at = it.attempt.request.at;
         let lets_in = match self.config.push.failmode {
             FailMode::Safe(budget) if it.attempt.mode != Mode::Passcode => {
                 self.bypasses.try_spend(it.name.as_str(), &budget, at)
@@ -419,8 +423,8 @@ fn build_push_request(
     PushRequest {
         user,
         asking,
-        client: it.attempt.source.client.clone(),
-        calling_station: it.attempt.source.calling_station.clone(),
+        client: it.attempt.request.source.client.clone(),
+        calling_station: it.attempt.request.source.calling_station.clone(),
         number,
         limit,
     }

@@ -38,7 +38,7 @@ impl DecisionBasis {
         match attempt.datagram {
             DatagramRecord::Unknown => None,
             DatagramRecord::New | DatagramRecord::Again(_) => {
-                let (at, mode, password_status) = (attempt.at, attempt.mode, attempt.password_status);
+                let (at, mode, password_status) = (attempt.request.at, attempt.mode, attempt.password_status);
                 let is_remembered = matches!(
                     finding,
                     Some(AttemptFinding::Remembered | AttemptFinding::RememberedOnce { .. })
@@ -165,7 +165,7 @@ impl LoginAttempt {
 
     /// Whether it is the answer to a challenge, in a datagram that was answered before.
     pub fn repeats_answer(&self) -> bool {
-        matches!(&self.datagram, DatagramRecord::Again(earlier) if earlier.answer.is_some() && self.state.is_some())
+        matches!(&self.datagram, DatagramRecord::Again(earlier) if earlier.answer.is_some() && self.request.state.is_some())
     }
 }
 
@@ -187,8 +187,7 @@ impl Engine {
             return None;
         };
         let token = known.enabled_token(id).filter(|_| user == Some(known.id))?;
-        let then = LoginAttempt { at, ..attempt.clone() };
-        let (check, password) = self.check_token(&then, &before_spending(token, spent));
+        let (check, password) = self.check_token(attempt, &before_spending(token, spent), at);
         let passcode = match (check, spent) {
             (TokenMatch::Right { spend, passcode }, _) if is_same(spend, spent) => Some(passcode),
             // Its hash is gone. The datagram is the same to the last octet, so the passcode is.
@@ -238,7 +237,9 @@ impl Engine {
     /// earlier decision does not hold, the login goes on as an answer to no challenge.
     pub(super) async fn repeat_answer(&self, login: &LoginAttempt, name: &UserName) -> Result<(), Decision> {
         let DatagramRecord::Again(earlier) = &login.datagram else { return Ok(()) };
-        let Some(grants) = earlier.answer.clone().filter(|_| login.state.is_some()) else { return Ok(()) };
+        let Some(grants) = earlier.answer.clone().filter(|_| login.request.state.is_some()) else {
+            return Ok(());
+        };
         let password_status = earlier.basis.password_status;
         if !password_status.is_good_at(login.password_status) {
             return Ok(());

@@ -41,7 +41,7 @@ impl Engine {
     pub(super) fn remembered_login(&self, attempt: &LoginAttempt) -> Option<RememberedLogin> {
         let place = login_place(attempt);
         let mark = attempt.remembered_login_digest().filter(|_| !place.calling_station.is_empty())?.clone();
-        let until = attempt.at.plus(self.remember_time());
+        let until = attempt.request.at.plus(self.remember_time());
         Some(RememberedLogin { mark, until, place, uses: self.is_good_once().then_some(1) })
     }
 
@@ -67,7 +67,7 @@ impl Engine {
             return Ok(earlier.recalled_login(name, login_place(attempt), mark));
         }
         let place = login_place(attempt);
-        let is_known = self.store.is_remembered(name, &place, mark, attempt.at).await?;
+        let is_known = self.store.is_remembered(name, &place, mark, attempt.request.at).await?;
         Ok(is_known.then(|| match self.is_good_once() {
             true => AttemptFinding::RememberedOnce { place, mark: mark.clone() },
             false => AttemptFinding::Remembered,
@@ -82,7 +82,7 @@ impl Engine {
         name: &UserName,
         owner: &UserName,
     ) -> Result<(), Decision> {
-        let is_on = login.unchecked.remember && !self.remember_time().is_zero();
+        let is_on = login.request.unchecked.remember && !self.remember_time().is_zero();
         if !is_on || login_place(login).calling_station.is_empty() {
             return Ok(());
         }
@@ -218,7 +218,7 @@ impl Engine {
             UnenrolledRule::Accept(_) if !Self::never_enrolled(attempt, known.as_ref()) => {
                 (Self::nothing_to_offer(known.as_ref()), None)
             }
-            UnenrolledRule::Accept(grace) if grace.until.is_none_or(|until| attempt.at < until) => {
+            UnenrolledRule::Accept(grace) if grace.until.is_none_or(|until| attempt.request.at < until) => {
                 (self.unenrolled_finding(attempt, &name, grace.logins), None)
             }
             UnenrolledRule::Reject | UnenrolledRule::Accept(_) => {
@@ -258,6 +258,6 @@ impl Engine {
 
 /// Where an attempt comes from, as far as remembered logins go.
 fn login_place(attempt: &LoginAttempt) -> AttemptSource {
-    let place = attempt.unchecked.place.as_ref().unwrap_or(&attempt.source);
+    let place = attempt.request.unchecked.place.as_ref().unwrap_or(&attempt.request.source);
     AttemptSource { request: None, ..place.clone() }
 }

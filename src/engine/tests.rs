@@ -71,22 +71,17 @@ fn ready<T>(future: impl Future<Output = T>) -> T {
 }
 
 fn attempt(user: &str, password: SubmittedPassword) -> LoginAttempt {
-    LoginAttempt {
-        at: Timestamp::from_seconds(1_000_000),
-        user: user.into(),
-        source: AttemptSource { client: "192.0.2.1".into(), ..AttemptSource::default() },
-        mode: Mode::Passcode,
-        endpoint: LoginEndpoint::default(),
-        password_status: PasswordStatus::NotRequired,
+    LoginAttempt::new(
+        LoginRequest {
+            at: Timestamp::from_seconds(1_000_000),
+            user: user.into(),
+            source: AttemptSource { client: "192.0.2.1".into(), ..AttemptSource::default() },
+            ..LoginRequest::default()
+        },
+        Mode::Passcode,
+        PasswordStatus::NotRequired,
         password,
-        proof: None,
-        state: None,
-        dialogue: false,
-        dice: None,
-        unchecked: Default::default(),
-        grants: None,
-        datagram: Default::default(),
-    }
+    )
 }
 
 fn plain(field: impl Into<Vec<u8>>) -> SubmittedPassword {
@@ -131,8 +126,9 @@ fn appended(user: &str, field: impl Into<Vec<u8>>) -> LoginAttempt {
     LoginAttempt {
         mode: Mode::Append,
         password_status: PasswordStatus::Unverified { by: PasswordVerifier::Server },
-        dice: Some(AttemptEntropy { state: [seed; 16], conversation: [seed; 16], code: [0; 8] }),
-        ..attempt(user, plain(field))
+        ..attempt(user, plain(field)).map_request(|request| {
+            request.dice = Some(AttemptEntropy { state: [seed; 16], conversation: [seed; 16], code: [0; 8] })
+        })
     }
 }
 
@@ -200,18 +196,20 @@ fn failures_after_a_right_password_lock_and_a_right_code_does_not_open() {
     for n in 0..limits.lock_after {
         let wrong = attempt("alice", plain(format!("00000{n}")));
         let wrong = LoginAttempt {
-            at: now,
             password_status: PasswordStatus::Verified { by: PasswordVerifier::Client },
-            ..wrong
+            ..wrong.map_request(|request| request.at = now)
         };
         let expected = if n + 1 < limits.lock_after { Reason::WrongCode } else { Reason::LockedNow };
         assert_eq!(site.decide(wrong).reason(), expected);
         now = now.plus(Duration::from_secs(100));
     }
-    let right = LoginAttempt { at: now, ..attempt("alice", plain("111111")) };
+    let right = attempt("alice", plain("111111")).map_request(|request| request.at = now);
     assert_eq!(site.decide(right.clone()).verdict(), Verdict::Locked);
     assert_eq!(site.store.token("totp1").next, 0, "the code was not spent");
-    assert_eq!(site.decide(LoginAttempt { at: now.plus(limits.lock_time), ..right }).reason(), Reason::Right);
+    assert_eq!(
+        site.decide(right.map_request(|request| request.at = now.plus(limits.lock_time))).reason(),
+        Reason::Right
+    );
 }
 
 #[test]
@@ -348,7 +346,7 @@ fn nothing_is_told_before_the_password_was_checked() {
     let site = site([token(1, "111111")]);
     site.store.enrol("alice", EnrolledToken { enabled: false, ..token(2, "222222") });
     let silent = |attempt: LoginAttempt| {
-        let decision = site.decide(LoginAttempt { dialogue: true, ..attempt });
+        let decision = site.decide(attempt.map_request(|request| request.dialogue = true));
         assert!(!decision.lets_in() && !decision.proven, "{:?}", decision.reason());
         assert!(decision.question().is_none() && decision.state().is_none() && decision.locked().is_none());
     };
@@ -462,9 +460,12 @@ fn from_everywhere(site: &Site, fields: impl IntoIterator<Item = String>) -> Vec
     let send = |(n, field): (usize, String)| {
         let source = AttemptSource {
             calling_station: n.to_string(),
-            ..attempt("alice", SubmittedPassword::Absent).source
+            ..attempt("alice", SubmittedPassword::Absent).request.source.clone()
         };
-        site.decide(LoginAttempt { mode: Mode::Append, source, ..attempt("alice", plain(field)) })
+        site.decide(LoginAttempt {
+            mode: Mode::Append,
+            ..attempt("alice", plain(field)).map_request(|request| request.source = source)
+        })
     };
     fields.into_iter().enumerate().map(send).collect()
 }

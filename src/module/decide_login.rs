@@ -7,8 +7,8 @@ use crate::app;
 use crate::config::profile::ChallengeSupport;
 use crate::config::push::NumberMatch;
 use crate::engine::{
-    LoginAttempt, LoginEndpoint, Outcome, PasswordStatus, PasswordVerifier, PendingLogin, RefusalReason,
-    Step, SubmittedPassword, VerifiedPassword,
+    LoginAttempt, LoginEndpoint, LoginRequest, Outcome, PasswordStatus, PasswordVerifier, PendingLogin,
+    RefusalReason, Step, SubmittedPassword, VerifiedPassword,
 };
 use crate::freeradius::{AttributeList, LogLevel, Rcode, Request};
 use crate::types::Mode;
@@ -114,11 +114,14 @@ impl MfaModule {
 
     /// Decides; parks the request if that takes long.
     pub(super) fn decide_or_park(&self, request: &mut Request<'_>, attempt: LoginAttempt) -> Rcode {
-        if attempt.mode == Mode::Challenge && !attempt.dialogue {
+        if attempt.mode == Mode::Challenge && !attempt.request.dialogue {
             let (user, protocol) =
-                (String::from_utf8_lossy(&attempt.user), self.attributes.password_protocol(request));
-            let line =
-                format!("{}: {protocol}: {UNABLE}, client {}", shown_user(&user), attempt.source.client);
+                (String::from_utf8_lossy(&attempt.request.user), self.attributes.password_protocol(request));
+            let line = format!(
+                "{}: {protocol}: {UNABLE}, client {}",
+                shown_user(&user),
+                attempt.request.source.client
+            );
             request.log(LogLevel::Info, &line);
         }
         if self.is_within(request) {
@@ -144,22 +147,21 @@ impl MfaModule {
 
     /// Sends the push, or leaves that to `mfa` behind `eap`. In a conversation only a push takes long enough to be
     /// left: the provider and the gateways, which the next challenge depends on, keep the thread.
-    pub(super) fn ask_or_defer(&self, request: &mut Request<'_>, mut undecided: PendingLogin) -> Rcode {
+    pub(super) fn ask_or_defer(&self, request: &mut Request<'_>, undecided: PendingLogin) -> Rcode {
         self.attributes.will_ask(request);
         let shows_number = self.config.push.number_match == NumberMatch::Required;
-        let goes_on = undecided.attempt.dialogue && (shows_number || !undecided.asks_device());
+        let goes_on = undecided.attempt.request.dialogue && (shows_number || !undecided.asks_device());
         if goes_on || !self.is_within(request) {
             return self.put_challenge(request, undecided);
         }
         // The server around the tunnel can show nothing.
-        undecided.attempt.dialogue = false;
-        self.leave_question(request, TunnelQuestion::New(Box::new(undecided)))
+        self.leave_question(request, TunnelQuestion::New(Box::new(undecided.without_dialogue())))
     }
 
     pub(super) fn leave_question(&self, request: &mut Request<'_>, question: TunnelQuestion) -> Rcode {
         let user = match &question {
-            TunnelQuestion::New(undecided) => undecided.attempt.user.clone(),
-            TunnelQuestion::Shown(attempt) => attempt.user.clone(),
+            TunnelQuestion::New(undecided) => undecided.attempt.request.user.clone(),
+            TunnelQuestion::Shown(attempt) => attempt.request.user.clone(),
         };
         let left = self.attributes.leave_ticket(request, user, TicketPurpose::Ask(question));
         self.ticket_result(request, left)
@@ -180,14 +182,14 @@ impl MfaModule {
         state: &[u8],
         password: SubmittedPassword,
     ) -> Rcode {
-        let attempt = LoginAttempt { state: Some(state.to_vec()), ..self.build_attempt(request, password) };
+        let attempt = self.build_answer(request, password, Some(state));
         let Some(app) = &self.app else { return Rcode::Fail };
         if !self.is_within(request) {
             let progress = app.answer_challenge(attempt, self.login_packet(request));
             return self.act_on_progress(request, progress);
         }
         if app.is_shown(&attempt) {
-            let shown = LoginAttempt { dialogue: false, ..attempt };
+            let shown = attempt.without_dialogue();
             return self.leave_question(request, TunnelQuestion::Shown(Box::new(shown)));
         }
         self.attempt_within(request, attempt)
@@ -212,26 +214,33 @@ impl MfaModule {
         request: &mut Request<'_>,
         password: SubmittedPassword,
     ) -> LoginAttempt {
+        self.build_answer(request, password, None)
+    }
+
+    /// The login attempt of this request; with a State, it answers a challenge of this module.
+    fn build_answer(
+        &self,
+        request: &mut Request<'_>,
+        password: SubmittedPassword,
+        state: Option<&[u8]>,
+    ) -> LoginAttempt {
         let mode = self.login_mode(request);
-        LoginAttempt {
+        let rounds = self.conversing.contains(&request.server());
+        let shows = self.client_voice(request).shows_challenges() == ChallengeSupport::Shown;
+        let login = LoginRequest {
             at: app::now(),
             user: self.attributes.user(request),
             source: self.attributes.attempt_source(request),
-            mode,
             endpoint: LoginEndpoint { instance: self.name.clone(), virtual_server: request.entry() },
-            password_status: PasswordStatus::initial_for(&self.config, mode),
-            password,
-            proof: None,
-            state: None,
-            dialogue: {
-                let rounds = self.conversing.contains(&request.server());
-                let shows = self.client_voice(request).shows_challenges() == ChallengeSupport::Shown;
-                self.attributes.can_answer(request, shows, rounds)
-            },
+            state: state.map(<[u8]>::to_vec),
+            dialogue: self.attributes.can_answer(request, shows, rounds),
             dice: app::draw_entropy(),
             unchecked: self.pre_auth_facts(request, mode),
-            grants: None,
+        };
+        let status = PasswordStatus::initial_for(&self.config, mode);
+        LoginAttempt {
             datagram: self.earlier_decision(request),
+            ..LoginAttempt::new(login, mode, status, password)
         }
     }
 }

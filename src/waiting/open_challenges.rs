@@ -51,10 +51,10 @@ impl ChallengeOwner {
     /// attempt with an unverified password can answer it if the same verifier checks both.
     pub(crate) fn owner_of(attempt: &LoginAttempt, names: &NameRules) -> Option<Self> {
         Some(Self {
-            user: UserName::parse(&attempt.user, names).ok()?,
-            client: attempt.source.client.clone(),
-            calling_station: attempt.source.calling_station.clone(),
-            endpoint: attempt.endpoint.clone(),
+            user: UserName::parse(&attempt.request.user, names).ok()?,
+            client: attempt.request.source.client.clone(),
+            calling_station: attempt.request.source.calling_station.clone(),
+            endpoint: attempt.request.endpoint.clone(),
             verifier: attempt.password_status.verified_by(),
         })
     }

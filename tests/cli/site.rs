@@ -3,7 +3,9 @@
 use rlm_mfa::app::App;
 use rlm_mfa::config::{self, Config};
 use rlm_mfa::engine::port::{EnrolledToken, Store};
-use rlm_mfa::engine::{AttemptSource, Decision, LoginAttempt, PasswordStatus, Step, SubmittedPassword};
+use rlm_mfa::engine::{
+    AttemptSource, Decision, LoginAttempt, LoginRequest, PasswordStatus, Step, SubmittedPassword,
+};
 use rlm_mfa::factor::passcode_at;
 use rlm_mfa::store::SqliteStore;
 use rlm_mfa::types::{Factor, Mode, OathParameters, OtpAuth, Secret, Timestamp, TokenId, UserName};
@@ -145,7 +147,7 @@ impl Site {
     /// A login from a client, as the module would have it decided.
     pub fn login(&self, user: &str, code: &str) -> Decision {
         let app = App::open(Arc::new(self.config()), 4, Box::new(|_| ())).unwrap();
-        let attempt = LoginAttempt {
+        let request = LoginRequest {
             at: now(),
             user: user.into(),
             source: AttemptSource {
@@ -153,18 +155,10 @@ impl Site {
                 calling_station: "02-00-00-00-00-01\u{1b}[2J".into(),
                 request: Some(7),
             },
-            mode: Mode::Passcode,
-            endpoint: Default::default(),
-            password_status: PasswordStatus::NotRequired,
-            password: SubmittedPassword::Plain(Secret::new(code)),
-            proof: None,
-            state: None,
-            dialogue: false,
-            dice: None,
-            unchecked: Default::default(),
-            grants: None,
-            datagram: Default::default(),
+            ..LoginRequest::default()
         };
+        let password = SubmittedPassword::Plain(Secret::new(code));
+        let attempt = LoginAttempt::new(request, Mode::Passcode, PasswordStatus::NotRequired, password);
         match app.start_here(attempt) {
             Step::Decided(decision) => *decision,
             Step::Ask(_) => panic!("nobody is asked here"),

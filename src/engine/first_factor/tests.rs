@@ -7,6 +7,7 @@ use crate::config::policy::{
 };
 use crate::config::reply::ReplyRule;
 use crate::config::{Config, FailureLimits};
+use crate::engine::LoginRequest;
 use crate::engine::Step;
 use crate::engine::directory::RawAttribute;
 use crate::engine::directory::{BackendUnavailable, UserDirectory};
@@ -93,22 +94,23 @@ fn stored_as(text: &str) -> Config {
 }
 
 fn attempt(mode: Mode, password: SubmittedPassword) -> LoginAttempt {
-    LoginAttempt {
-        at: Timestamp::from_seconds(1_000_000),
-        user: b"alice".to_vec(),
-        source: AttemptSource { client: "192.0.2.1".into(), calling_station: "home".into(), request: None },
+    LoginAttempt::new(
+        LoginRequest {
+            at: Timestamp::from_seconds(1_000_000),
+            user: b"alice".to_vec(),
+            source: AttemptSource {
+                client: "192.0.2.1".into(),
+                calling_station: "home".into(),
+                request: None,
+            },
+            dialogue: true,
+            dice: Some(AttemptEntropy { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
+            ..LoginRequest::default()
+        },
         mode,
-        endpoint: LoginEndpoint::default(),
-        password_status: PasswordStatus::Unverified { by: PasswordVerifier::Module },
+        PasswordStatus::Unverified { by: PasswordVerifier::Module },
         password,
-        proof: None,
-        state: None,
-        dialogue: true,
-        dice: Some(AttemptEntropy { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
-        unchecked: PreAuthFacts::default(),
-        grants: None,
-        datagram: Default::default(),
-    }
+    )
 }
 
 fn plain(field: &str) -> SubmittedPassword {
@@ -126,7 +128,10 @@ fn challenge(field: &str) -> LoginAttempt {
 /// The answer to the challenge of that decision.
 fn answer(told: &Decision, field: &str) -> LoginAttempt {
     let state = told.state().map(|state| state.as_bytes().to_vec());
-    LoginAttempt { state, dice: dice(9), ..challenge(field) }
+    challenge(field).map_request(|request| {
+        request.state = state;
+        request.dice = dice(9);
+    })
 }
 
 fn dice(seed: u8) -> Option<AttemptEntropy> {
@@ -198,8 +203,12 @@ fn nobody_is_asked_about_a_password_before_the_code_behind_it_is_right() {
         (",111111", Reason::WrongCode),
         ("111111", Reason::WrongCode),
     ] {
-        let source = AttemptSource { calling_station: field.into(), ..append("").source };
-        assert_eq!(site.reason(LoginAttempt { source, ..append(field) }), reason, "{field}");
+        let source = AttemptSource { calling_station: field.into(), ..append("").request.source.clone() };
+        assert_eq!(
+            site.reason(append(field).map_request(|request| request.source = source)),
+            reason,
+            "{field}"
+        );
     }
     assert_eq!(site.asked(), 0);
     assert_eq!(site.reason(append("secret,111111")), Reason::Right);
@@ -290,7 +299,8 @@ fn whoever_has_nothing_but_the_token_does_not_guess_passwords_for_ever() {
     assert_eq!(site.reason(append("four,444444")), Reason::Slowed);
     assert_eq!(site.asked(), 3);
     site.knows.say(Ok(person().into()));
-    let later = LoginAttempt { at: append("").at.plus(Duration::from_secs(600)), ..append("secret,444444") };
+    let later = append("secret,444444")
+        .map_request(|request| request.at = append("").request.at.plus(Duration::from_secs(600)));
     assert_eq!(site.reason(later), Reason::Right);
     assert_eq!(site.store.strikes(1), 0, "both were right");
 }
@@ -320,27 +330,29 @@ fn right_password_alone_leads_to_a_challenge_and_no_further() {
     assert_eq!(site.asked(), 1, "the answer is no password");
     let decision = site.decide(answer(&told, "222222"));
     assert_eq!((decision.reason(), decision.verdict()), (Reason::BadState, Verdict::Reject));
-    let mute = LoginAttempt { dialogue: false, ..challenge("secret") };
+    let mute = challenge("secret").map_request(|request| request.dialogue = false);
     assert_eq!(site.decide(mute).verdict(), Verdict::Reject);
 }
 
 #[test]
 fn answer_is_good_for_whoever_was_asked_only() {
     let site = site(Config::default());
-    let from = |station: &str| AttemptSource { calling_station: station.into(), ..challenge("").source };
+    let from = |station: &str| AttemptSource {
+        calling_station: station.into(),
+        ..challenge("").request.source.clone()
+    };
     for (seed, spoil) in [
-        Box::new(|answer| LoginAttempt { user: b"bob".to_vec(), ..answer })
+        Box::new(|answer: LoginAttempt| answer.map_request(|request| request.user = b"bob".to_vec()))
             as Box<dyn Fn(LoginAttempt) -> LoginAttempt>,
-        Box::new(|answer| LoginAttempt { source: from("away"), ..answer }),
-        Box::new(|answer: LoginAttempt| LoginAttempt {
-            at: answer.at.plus(Duration::from_secs(3600)),
-            ..answer
+        Box::new(|answer: LoginAttempt| answer.map_request(|request| request.source = from("away"))),
+        Box::new(|answer: LoginAttempt| {
+            answer.map_request(|request| request.at = request.at.plus(Duration::from_secs(3600)))
         }),
     ]
     .iter()
     .enumerate()
     {
-        let told = site.decide(LoginAttempt { dice: dice(seed as u8), ..challenge("secret") });
+        let told = site.decide(challenge("secret").map_request(|request| request.dice = dice(seed as u8)));
         assert_eq!(site.reason(spoil(answer(&told, "111111"))), Reason::BadState);
         assert_eq!(site.reason(answer(&told, "111111")), Reason::BadState, "it is gone");
     }
@@ -370,19 +382,20 @@ fn challenge_is_answered_only_where_it_was_put() {
         virtual_server: server.into(),
     };
     let here = endpoint("mfa", "default");
-    let put = |site: &Site| site.decide(LoginAttempt { endpoint: here.clone(), ..challenge("secret") });
+    let put =
+        |site: &Site| site.decide(challenge("secret").map_request(|request| request.endpoint = here.clone()));
     for elsewhere in [endpoint("mfa", "other"), endpoint("other", "default"), LoginEndpoint::default()] {
         let site = site(Config::default());
         let told = put(&site);
-        let there = LoginAttempt { endpoint: elsewhere.clone(), ..answer(&told, "111111") };
+        let there = answer(&told, "111111").map_request(|request| request.endpoint = elsewhere.clone());
         assert_eq!(site.reason(there), Reason::BadState, "{elsewhere:?}");
-        let again = LoginAttempt { endpoint: here.clone(), ..answer(&told, "111111") };
+        let again = answer(&told, "111111").map_request(|request| request.endpoint = here.clone());
         assert_eq!(site.reason(again), Reason::BadState, "it is gone");
     }
     let site = site(Config::default());
     let told = put(&site);
     assert_eq!(
-        site.reason(LoginAttempt { endpoint: here.clone(), ..answer(&told, "111111") }),
+        site.reason(answer(&told, "111111").map_request(|request| request.endpoint = here.clone())),
         Reason::Right
     );
 }
@@ -448,7 +461,7 @@ fn answer_to_such_a_question_is_nothing_else() {
         password_status: PasswordStatus::NotRequired,
         ..answer
     };
-    let bob = |answer| LoginAttempt { user: b"bob".to_vec(), ..answer };
+    let bob = |answer: LoginAttempt| answer.map_request(|request| request.user = b"bob".to_vec());
     for spoil in [&client as &dyn Fn(LoginAttempt) -> LoginAttempt, &nobody, &bob] {
         let site = site(Config::default());
         site.knows.say(asks());
@@ -484,7 +497,7 @@ fn who_is_exempt_needs_his_password() {
         let site = site(Config { policy: policy.clone(), ..Config::default() });
         let login = || attempt(mode, plain("secret"));
         let unlang = PreAuthFacts { exempt: Some(true), ..PreAuthFacts::default() };
-        let by_unlang = || LoginAttempt { unchecked: unlang.clone(), ..login() };
+        let by_unlang = || login().map_request(|request| request.unchecked = unlang.clone());
         assert_eq!([site.reason(login()), site.reason(by_unlang())], [Reason::Exempt; 2], "{mode:?}");
         for (denied, reason, ..) in refusals() {
             let site = self::site(Config { policy: policy.clone(), ..Config::default() });
@@ -492,10 +505,11 @@ fn who_is_exempt_needs_his_password() {
             assert_eq!([site.reason(login()), site.reason(by_unlang())], [reason; 2], "{mode:?}");
         }
         for password in [SubmittedPassword::Absent, plain("")] {
-            let empty = LoginAttempt { unchecked: unlang.clone(), ..attempt(mode, password) };
+            let empty = attempt(mode, password).map_request(|request| request.unchecked = unlang.clone());
             assert_eq!(site.reason(empty), Reason::NoPassword, "{mode:?}");
         }
-        let not = LoginAttempt { unchecked: PreAuthFacts { exempt: Some(false), ..unlang }, ..login() };
+        let not =
+            login().map_request(|request| request.unchecked = PreAuthFacts { exempt: Some(false), ..unlang });
         assert!(!site.decide(not).verdict().lets_in(), "{mode:?}: unlang has its word first");
     }
 }
@@ -514,9 +528,10 @@ fn groups_of_unlang_and_of_the_directory_both_count() {
         }
     };
     let set = PolicyContext { groups: Some(vec!["staff".into()]), ..PolicyContext::default() };
-    let login = || LoginAttempt {
-        unchecked: PreAuthFacts { who: set.clone(), ..PreAuthFacts::default() },
-        ..challenge("secret")
+    let login = || {
+        challenge("secret").map_request(|request| {
+            request.unchecked = PreAuthFacts { who: set.clone(), ..PreAuthFacts::default() }
+        })
     };
     for (group, reason) in [("staff", Reason::Exempt), ("vpn", Reason::Exempt), ("other", Reason::Challenged)]
     {
@@ -630,7 +645,8 @@ fn digest_of_a_password_is_for_whoever_can_check_one() {
     let site = site(Config::default());
     assert_eq!(site.reason(attempt(Mode::Append, digest())), Reason::NeedsPap, "nothing can be cut off");
     assert_eq!(site.asked(), 0);
-    let decision = site.decide(LoginAttempt { dialogue: false, ..attempt(Mode::Challenge, digest()) });
+    let decision =
+        site.decide(attempt(Mode::Challenge, digest()).map_request(|request| request.dialogue = false));
     assert_eq!((decision.reason(), decision.proven), (Reason::NeedsChallenge, true));
     assert!(matches!(
         &site.knows.asked()[..],
@@ -682,8 +698,9 @@ fn device_is_asked_after_the_password_only() {
     {
         site.knows.say(Err(AuthFailure::Wrong));
         let wrong = field.replace("secret", &format!("wrong {mode:?}"));
-        let station = AttemptSource { calling_station: wrong.clone(), ..append("").source };
-        let refused = site.reason(LoginAttempt { source: station, ..attempt(mode, plain(&wrong)) });
+        let station = AttemptSource { calling_station: wrong.clone(), ..append("").request.source.clone() };
+        let refused =
+            site.reason(attempt(mode, plain(&wrong)).map_request(|request| request.source = station));
         assert_eq!(refused, Reason::WrongPassword, "{mode:?} {field}");
         site.knows.say(Ok(person().into()));
         let Step::Ask(undecided) = site.begin(attempt(mode, plain(field))) else {

@@ -4,13 +4,13 @@ use super::*;
 use crate::config::Config;
 use crate::config::push::{BypassBudget, PushOptions};
 use crate::engine::LoginAttempt;
+use crate::engine::LoginRequest;
 use crate::engine::Reason;
 use crate::engine::evaluation::dummy_token;
 use crate::engine::fake::{Memory, Mood, Nothing, Says, Told, yes};
 use crate::engine::port::EnrolledToken;
 use crate::engine::{
-    AttemptEntropy, AttemptSource, LoginEndpoint, PasswordStatus, PasswordVerifier, Step, SubmittedPassword,
-    Verdict,
+    AttemptEntropy, AttemptSource, PasswordStatus, PasswordVerifier, Step, SubmittedPassword, Verdict,
 };
 use crate::types::{Factor, Printable, Timestamp, TokenId};
 use crate::types::{FactorChoice, Secret};
@@ -42,28 +42,23 @@ fn push(push: PushOptions) -> Config {
 }
 
 fn attempt(mode: Mode, field: &str) -> LoginAttempt {
-    LoginAttempt {
-        at: Timestamp::from_seconds(1_000_000),
-        user: b"EXAMPLE\\Alice".to_vec(),
-        source: AttemptSource { client: "192.0.2.1".into(), ..AttemptSource::default() },
+    LoginAttempt::new(
+        LoginRequest {
+            at: Timestamp::from_seconds(1_000_000),
+            user: b"EXAMPLE\\Alice".to_vec(),
+            source: AttemptSource { client: "192.0.2.1".into(), ..AttemptSource::default() },
+            ..LoginRequest::default()
+        },
         mode,
-        endpoint: LoginEndpoint::default(),
-        password_status: match mode {
+        match mode {
             Mode::Passcode => PasswordStatus::NotRequired,
             _ => PasswordStatus::Verified { by: PasswordVerifier::Server },
         },
-        password: match mode {
+        match mode {
             Mode::Auto if field.is_empty() => SubmittedPassword::Absent,
             _ => SubmittedPassword::Plain(Secret::new(field)),
         },
-        proof: None,
-        state: None,
-        dialogue: false,
-        dice: None,
-        unchecked: Default::default(),
-        grants: None,
-        datagram: Default::default(),
-    }
+    )
 }
 
 /// The password was right.
@@ -353,8 +348,8 @@ fn question_that_is_put_too_late_is_taken_back_as_well() {
 #[test]
 fn provider_is_told_who_from_where_for_how_long_and_with_which_number() {
     let site = site(Says::Nothing);
-    let source = AttemptSource { calling_station: "198.51.100.7".into(), ..proven().source };
-    let undecided = site.undecided(LoginAttempt { source, ..proven() }).unwrap();
+    let source = AttemptSource { calling_station: "198.51.100.7".into(), ..proven().request.source.clone() };
+    let undecided = site.undecided(proven().map_request(|request| request.source = source)).unwrap();
     let limit = Duration::from_secs(7);
     assert!(at_once(site.engine.ask_user(undecided, Some("42".into()), limit, None, pending())).is_none());
     let ask = &site.provider.asked()[0];
@@ -412,9 +407,10 @@ fn bypass_of_the_provider_is_no_approval() {
 fn in_dialogue() -> LoginAttempt {
     LoginAttempt {
         mode: Mode::Challenge,
-        dialogue: true,
-        dice: Some(AttemptEntropy { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
-        ..proven()
+        ..proven().map_request(|request| {
+            request.dialogue = true;
+            request.dice = Some(AttemptEntropy { state: [1; 16], conversation: [2; 16], code: [3; 8] });
+        })
     }
 }
 

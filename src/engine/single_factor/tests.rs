@@ -3,14 +3,14 @@
 use super::*;
 use crate::config::Config;
 use crate::config::policy::{EnrolmentGrace, EnrolmentOptions, PolicyOptions};
+use crate::engine::LoginRequest;
 use crate::engine::evaluation::dummy_token;
 use crate::engine::fake::{Memory, Mood, Nothing, Says, Told, yes};
 use crate::engine::port::EnrolledToken;
 use crate::engine::prompt::QuestionKind;
 use crate::engine::provider::{PushOutcome, PushProvider};
 use crate::engine::{
-    AttemptEntropy, AttemptSource, LoginEndpoint, PasswordStatus, PasswordVerifier, Step, UserAttributes,
-    Verdict,
+    AttemptEntropy, AttemptSource, PasswordStatus, PasswordVerifier, Step, UserAttributes, Verdict,
 };
 use crate::types::{Secret, Timestamp, TokenId};
 use std::pin::pin;
@@ -52,20 +52,24 @@ fn remember() -> PolicyOptions {
 /// A login with a verified password.
 fn vouched(mode: Mode) -> LoginAttempt {
     LoginAttempt {
-        at: Timestamp::from_seconds(1_000_000),
-        user: b"alice".to_vec(),
-        source: AttemptSource { client: "192.0.2.1".into(), calling_station: "home".into(), request: None },
-        mode,
-        endpoint: LoginEndpoint::default(),
-        password_status: PasswordStatus::Verified { by: PasswordVerifier::Server },
-        password: SubmittedPassword::Absent,
         proof: password("hello"),
-        state: None,
-        dialogue: true,
-        dice: Some(AttemptEntropy { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
-        unchecked: Default::default(),
-        grants: None,
-        datagram: Default::default(),
+        ..LoginAttempt::new(
+            LoginRequest {
+                at: Timestamp::from_seconds(1_000_000),
+                user: b"alice".to_vec(),
+                source: AttemptSource {
+                    client: "192.0.2.1".into(),
+                    calling_station: "home".into(),
+                    request: None,
+                },
+                dialogue: true,
+                dice: Some(AttemptEntropy { state: [1; 16], conversation: [2; 16], code: [3; 8] }),
+                ..LoginRequest::default()
+            },
+            mode,
+            PasswordStatus::Verified { by: PasswordVerifier::Server },
+            SubmittedPassword::Absent,
+        )
     }
 }
 
@@ -108,7 +112,10 @@ fn user_without_a_token_is_let_in_as_often_as_policy_says() {
     let named = |is_named| Some(UserAttributes { is_named, ..UserAttributes::default() });
     for (user, grants) in [("alice", None), ("alice", named(false)), ("unknown", named(true))] {
         let site = site(accept(1), None, []);
-        let attempt = LoginAttempt { user: user.into(), grants, ..vouched(Mode::Append) };
+        let attempt = LoginAttempt {
+            grants,
+            ..vouched(Mode::Append).map_request(|request| request.user = user.into())
+        };
         let login = || site.reason(attempt.clone());
         assert_eq!([login(), login()], [Reason::LetInUnenrolled, Reason::NotEnrolled], "{user}");
     }
@@ -122,13 +129,16 @@ fn name_that_neither_store_nor_directory_has_is_not_let_in_without_a_token() {
         for grants in [None, Some(UserAttributes::default())] {
             let site = site(accept(100), None, [token()]);
             for user in ["unknown", "al ice", "a\u{301}lice"] {
-                let attempt = LoginAttempt { user: user.into(), grants: grants.clone(), ..vouched(mode) };
+                let attempt = LoginAttempt {
+                    grants: grants.clone(),
+                    ..vouched(mode).map_request(|request| request.user = user.into())
+                };
                 assert_eq!(site.reason(attempt), Reason::UnknownUser, "{mode:?} {user}");
             }
         }
     }
     let refused = site(accept(100), Some(Told::to(Says::AtOnce(Ok(PushOutcome::Unknown.into())))), [token()]);
-    let attempt = LoginAttempt { user: b"unknown".to_vec(), ..vouched(Mode::Auto) };
+    let attempt = vouched(Mode::Auto).map_request(|request| request.user = b"unknown".to_vec());
     assert_eq!(
         refused.login(attempt),
         (Reason::UnknownUser, true),
@@ -154,7 +164,7 @@ fn who_had_a_token_is_not_let_in_without_one() {
 
 #[test]
 fn user_without_a_token_is_let_in_until_the_end() {
-    let end = vouched(Mode::Append).at;
+    let end = vouched(Mode::Append).request.at;
     let until = |until| {
         let grace = EnrolmentGrace { until: Some(until), logins: None };
         site(
@@ -260,17 +270,17 @@ fn challenge_to_enrol_has_no_right_answer() {
         "the link is not for whoever has the password"
     );
     let answer = LoginAttempt {
-        state: told.state().map(|state| state.as_bytes().to_vec()),
         password: SubmittedPassword::Plain(Secret::new("123456")),
         mode: Mode::Passcode,
         proof: None,
         ..vouched(Mode::Challenge)
+            .map_request(|request| request.state = told.state().map(|state| state.as_bytes().to_vec()))
     };
     site.store.enrol("alice", token());
     let Step::Decided(decision) = at_once(site.engine.start(answer)) else { panic!("somebody is asked") };
     assert_eq!((decision.verdict(), decision.reason()), (Verdict::Reject, Reason::MustEnroll));
 
-    let mute = LoginAttempt { dialogue: false, ..vouched(Mode::Challenge) };
+    let mute = vouched(Mode::Challenge).map_request(|request| request.dialogue = false);
     let Step::Decided(told) = at_once(site.engine.start(mute)) else { panic!("somebody is asked") };
     assert_ne!(told.verdict(), Verdict::Challenge);
 }
@@ -285,10 +295,11 @@ fn conversation_that_ends_well_is_remembered() {
     let ended = at_once(site.engine.ask_user(*asked, None, limit, None, std::future::pending()));
     assert_eq!(ended.decision.verdict(), Verdict::Challenge);
     let answer = LoginAttempt {
-        state: ended.decision.state().map(|state| state.as_bytes().to_vec()),
         password: SubmittedPassword::Plain(Secret::new("push")),
         proof: None,
-        ..vouched(Mode::Passcode)
+        ..vouched(Mode::Passcode).map_request(|request| {
+            request.state = ended.decision.state().map(|state| state.as_bytes().to_vec())
+        })
     };
     assert_eq!(site.login(answer), (Reason::Approved, true));
     assert_eq!(site.login(vouched(Mode::Challenge)), (Reason::Remembered, false));
@@ -300,18 +311,18 @@ fn remembered_user_is_not_asked_again() {
     let site = site(remember(), asks(), []);
     assert_eq!(site.login(vouched(Mode::Auto)), (Reason::Approved, true));
     assert_eq!(site.login(vouched(Mode::Auto)), (Reason::Remembered, false));
-    let away = AttemptSource { calling_station: "away".into(), ..vouched(Mode::Auto).source };
+    let away = AttemptSource { calling_station: "away".into(), ..vouched(Mode::Auto).request.source.clone() };
     let nowhere = AttemptSource { calling_station: String::new(), ..away.clone() };
-    let later = vouched(Mode::Auto).at.plus(Duration::from_secs(3600));
+    let later = vouched(Mode::Auto).request.at.plus(Duration::from_secs(3600));
     for other in [
         LoginAttempt { proof: None, ..vouched(Mode::Auto) },
         LoginAttempt { proof: password(""), ..vouched(Mode::Auto) },
         LoginAttempt { proof: password("other"), ..vouched(Mode::Auto) },
-        LoginAttempt { user: b"bob".to_vec(), ..vouched(Mode::Auto) },
-        LoginAttempt { source: away, ..vouched(Mode::Auto) },
-        LoginAttempt { source: nowhere.clone(), ..vouched(Mode::Auto) },
-        LoginAttempt { source: nowhere, ..vouched(Mode::Auto) },
-        LoginAttempt { at: later, ..vouched(Mode::Auto) },
+        vouched(Mode::Auto).map_request(|request| request.user = b"bob".to_vec()),
+        vouched(Mode::Auto).map_request(|request| request.source = away),
+        vouched(Mode::Auto).map_request(|request| request.source = nowhere.clone()),
+        vouched(Mode::Auto).map_request(|request| request.source = nowhere),
+        vouched(Mode::Auto).map_request(|request| request.at = later),
     ] {
         assert_eq!(site.login(other.clone()), (Reason::Approved, true), "{other:?}");
     }

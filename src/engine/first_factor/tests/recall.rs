@@ -17,7 +17,10 @@ fn remembering(minutes: u64, once: u64) -> Site {
 fn login(field: &str, seconds: u64) -> LoginAttempt {
     let attempt = append(field);
     let unchecked = PreAuthFacts { remember: true, ..PreAuthFacts::default() };
-    LoginAttempt { at: attempt.at.plus(Duration::from_secs(seconds)), unchecked, ..attempt }
+    attempt.map_request(|request| {
+        request.at = request.at.plus(Duration::from_secs(seconds));
+        request.unchecked = unchecked;
+    })
 }
 
 fn from(client: &str, station: &str) -> AttemptSource {
@@ -44,10 +47,10 @@ fn nothing_else_is_remembered() {
     let site = remembering(10, 0);
     assert_eq!(site.reason(login("secret,111111", 0)), Reason::Right);
     let asked = site.asked();
-    let away = LoginAttempt { source: from("192.0.2.1", "away"), ..login("secret,111111", 1) };
-    let client = LoginAttempt { source: from("192.0.2.2", "home"), ..login("secret,111111", 1) };
-    let nowhere = LoginAttempt { source: from("192.0.2.1", ""), ..login("secret,111111", 1) };
-    let unlang = LoginAttempt { unchecked: PreAuthFacts::default(), ..login("secret,111111", 1) };
+    let away = login("secret,111111", 1).map_request(|request| request.source = from("192.0.2.1", "away"));
+    let client = login("secret,111111", 1).map_request(|request| request.source = from("192.0.2.2", "home"));
+    let nowhere = login("secret,111111", 1).map_request(|request| request.source = from("192.0.2.1", ""));
+    let unlang = login("secret,111111", 1).map_request(|request| request.unchecked = PreAuthFacts::default());
     let others = [away, client, nowhere, unlang, login("other,111111", 1), login("Secret,111111", 1)];
     for (n, other) in others.into_iter().enumerate() {
         assert_eq!(site.reason(other), Reason::SpentCode, "{n}");
@@ -88,8 +91,11 @@ fn place_may_be_a_group_of_clients_and_a_station_of_its_own() {
     let place = |station: &str| Some(from("group vpn", station));
     let at = |client: &str, field: &str, place: Option<AttemptSource>| {
         let attempt = login(field, 0);
-        let unchecked = PreAuthFacts { place, ..attempt.unchecked };
-        LoginAttempt { source: from(client, ""), unchecked, ..attempt }
+        let unchecked = PreAuthFacts { place, ..attempt.request.unchecked.clone() };
+        attempt.map_request(|request| {
+            request.source = from(client, "");
+            request.unchecked = unchecked;
+        })
     };
     assert_eq!(site.reason(at("192.0.2.1", "secret,111111", place("198.51.100.7"))), Reason::Right);
     assert_eq!(site.reason(at("192.0.2.2", "secret,111111", place("198.51.100.8"))), Reason::SpentCode);

@@ -8,7 +8,7 @@ fn new(attempt: LoginAttempt) -> LoginAttempt {
 }
 
 fn again(attempt: LoginAttempt, decision: &Decision) -> LoginAttempt {
-    let earlier = EarlierDecision::new(decision, attempt.state.is_some()).expect("may be repeated");
+    let earlier = EarlierDecision::new(decision, attempt.request.state.is_some()).expect("may be repeated");
     LoginAttempt { datagram: DatagramRecord::Again(Arc::new(earlier)), ..attempt }
 }
 
@@ -32,7 +32,7 @@ fn decision_holds_for_its_own_user_passcode_and_mode() {
     let first = site.decide(new(append("secret,111111")));
     for other in [
         append("secret,444444"),
-        LoginAttempt { user: b"bob".to_vec(), ..append("secret,111111") },
+        append("secret,111111").map_request(|request| request.user = b"bob".to_vec()),
         LoginAttempt { mode: Mode::Auto, ..append("secret,111111") },
     ] {
         let reason = site.reason(again(other, &first));
@@ -56,15 +56,15 @@ fn answer_to_a_challenge_is_accepted_again_though_its_state_is_gone() {
     assert_eq!(repeated.grants, first.grants, "the client is told the same");
     for other in [
         answer(&asked, "222222"),
-        LoginAttempt { user: b"bob".to_vec(), ..answer(&asked, "111111") },
-        LoginAttempt { state: None, ..answer(&asked, "111111") },
+        answer(&asked, "111111").map_request(|request| request.user = b"bob".to_vec()),
+        answer(&asked, "111111").map_request(|request| request.state = None),
     ] {
         let earlier = again(answer(&asked, "111111"), &first).datagram;
         let reason = site.reason(LoginAttempt { datagram: earlier, ..other });
         assert!(!reason.verdict().lets_in(), "{reason:?}");
     }
     let wrong = site.decide(new(challenge("secret")));
-    let next = site.decide(new(LoginAttempt { dice: dice(7), ..answer(&wrong, "999999") }));
+    let next = site.decide(new(answer(&wrong, "999999").map_request(|request| request.dice = dice(7))));
     assert_eq!(next.verdict(), Verdict::Challenge);
     let same = site.decide(again(answer(&wrong, "999999"), &next));
     assert_eq!((same.reason(), &same.state()), (Reason::ChallengeRepeated, &next.state()));

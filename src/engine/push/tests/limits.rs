@@ -32,10 +32,11 @@ fn user_is_asked_so_often_under_all_his_names_and_from_everywhere() {
     let site =
         site_with(push(PushOptions { rate, ..PushOptions::default() }), Told::to(Says::Later(Ok(yes()))), []);
     let names = ["alice", "EXAMPLE\\ALICE", "Alice@example.test", "alice", "\u{ff41}lice"];
-    let login = |n: usize, mode: LoginAttempt| LoginAttempt {
-        user: names[n].as_bytes().to_vec(),
-        source: AttemptSource { client: format!("192.0.2.{n}"), ..AttemptSource::default() },
-        ..mode
+    let login = |n: usize, mode: LoginAttempt| {
+        mode.map_request(|request| {
+            request.user = names[n].as_bytes().to_vec();
+            request.source = AttemptSource { client: format!("192.0.2.{n}"), ..AttemptSource::default() };
+        })
     };
     assert_eq!(site.reason(login(0, unproven())), Some(Reason::Approved));
     assert_eq!(site.reason(login(1, unproven())), Some(Reason::Approved));
@@ -44,7 +45,8 @@ fn user_is_asked_so_often_under_all_his_names_and_from_everywhere() {
     assert_eq!(site.reason(login(3, proven())), Some(Reason::Approved));
     assert_eq!(site.reason(login(4, proven())), Some(Reason::TooManyPushes));
     assert_eq!(site.asked(), 4);
-    let later = LoginAttempt { at: proven().at.plus(Duration::from_secs(3600)), ..proven() };
+    let later =
+        proven().map_request(|request| request.at = proven().request.at.plus(Duration::from_secs(3600)));
     assert_eq!(site.reason(later), Some(Reason::Approved));
 }
 
@@ -106,7 +108,7 @@ fn failmode_lets_in_so_often_and_never_without_a_password() {
     let safe = FailMode::Safe(BypassBudget { user: 2, total: 3 });
     let config = || push(PushOptions { failmode: safe, ..PushOptions::default() });
     let site = site_with(config(), Told::to(unreachable()), []);
-    let login = |user: &str| LoginAttempt { user: user.into(), ..proven() };
+    let login = |user: &str| proven().map_request(|request| request.user = user.into());
     for (user, reason) in [
         ("alice", Reason::Bypassed),
         ("ALICE", Reason::Bypassed),
