@@ -8,8 +8,8 @@ use super::wait_task::WaitTask;
 use crate::config::Config;
 use crate::engine::port::AttemptFinding;
 use crate::engine::{
-    Decision, FieldContents, LoginAttempt, PendingAccept, PendingLogin, Reason, RefusalReason, Step,
-    SubmittedPassword,
+    Decision, FieldContents, LoginAttempt, PendingAccept, PendingLogin, Reason, RefusalReason, SlowSource,
+    Step, SubmittedPassword,
 };
 use crate::operations::WarningSink;
 use crate::text::ClientVoice;
@@ -48,8 +48,8 @@ impl App {
     /// [`Engine::start`](crate::engine::Engine::start), on this thread: for sections in which nothing can wait. A store that does not answer in time is
     /// [`Reason::Unavailable`]; the attempt may then still be written, and its code be spent.
     pub fn start_here(&self, attempt: LoginAttempt) -> Step {
-        let (user, asks) = (attempt.request.user.clone(), self.shared.engine.asks_about(&attempt));
-        let begun = self.drive_here(asks, self.shared.engine.start(attempt));
+        let (user, source) = (attempt.request.user.clone(), self.shared.engine.slow_source(&attempt));
+        let begun = self.drive_here(source, self.shared.engine.start(attempt));
         let begun = begun.unwrap_or_else(|reason| self.given_up(&user, reason).into());
         if let Step::Decided(decision) = &begun {
             self.shared.count_login(decision);
@@ -59,9 +59,9 @@ impl App {
 
     /// Drives a login on this thread. If an external service is slow, the login keeps the thread; the number of threads that may be
     /// kept is limited.
-    fn drive_here<T>(&self, asks: bool, future: impl Future<Output = T>) -> Result<T, RefusalReason> {
+    fn drive_here<T>(&self, source: SlowSource, future: impl Future<Output = T>) -> Result<T, RefusalReason> {
         let _context = self.runtime.as_ref().map(Runtime::enter);
-        if !asks {
+        if source == SlowSource::Store {
             return block_on::for_at_most(self.patience, future).ok_or(RefusalReason::Unavailable);
         }
         let mut future = pin!(future);
@@ -123,7 +123,8 @@ impl App {
         let user = attempt.request.user.clone();
         let (at, client) = (attempt.request.at, attempt.request.source.client.clone());
         let shared = Arc::clone(&self.shared);
-        let asks = self.shared.engine.asks_about(&attempt);
+        let source = self.shared.engine.slow_source(&attempt);
+        let asks = source == SlowSource::Backend;
         let parks = login.patience == WaitMode::Park;
         // The State is part of the digest: the same word without it does not answer the question.
         let answers = attempt.request.state.as_deref().unwrap_or_default();
@@ -143,7 +144,7 @@ impl App {
         let mut begun: Pin<Box<dyn Future<Output = Step> + Send>> =
             Box::pin(async move { shared.engine.start(attempt).await });
         if !parks {
-            return self.go_on(self.drive_here(asks, begun), login, &user);
+            return self.go_on(self.drive_here(source, begun), login, &user);
         }
         let context = self.runtime.as_ref().map(Runtime::enter);
         let grace = if asks { self.shared.pace.grace_period() } else { GRACE };
@@ -165,11 +166,11 @@ impl App {
                 };
                 match self.shared.waits.join_or_open(opening) {
                     JoinOutcome::Opened(opened, Some(seat)) => {
-                        self.run(opened, WaitTask::Begin(begun, asks), login);
+                        self.run(opened, WaitTask::Begin(begun, source), login);
                         LoginProgress::Waiting(seat)
                     }
                     // No more waits are opened: the login continues on this thread.
-                    _ => self.go_on(self.drive_here(asks, begun), login, &user),
+                    _ => self.go_on(self.drive_here(source, begun), login, &user),
                 }
             }
             Some(begun) => self.go_on(Ok(begun), login, &user),

@@ -133,10 +133,10 @@ fn drifted_token_is_resynchronised_by_two_logins() {
 
 #[test]
 fn datagram_that_comes_again_has_its_passcode_though_its_time_step_is_over() {
-    use crate::engine::{DatagramRecord, EarlierDecision};
+    use crate::engine::{DatagramRecord, EarlierDecision, PacketRole};
     let new = |shown| LoginAttempt { datagram: DatagramRecord::New, ..attempt(shown) };
     let later = |shown, decision: &Decision| {
-        let earlier = Arc::new(EarlierDecision::new(decision, false).unwrap());
+        let earlier = Arc::new(EarlierDecision::new(decision, PacketRole::First).unwrap());
         let at = Timestamp::from_seconds(3060);
         LoginAttempt {
             datagram: DatagramRecord::Again(earlier),

@@ -7,8 +7,8 @@ use crate::engine::messenger::{CodeCourier, Messenger, OutgoingCode, TextMessage
 use crate::engine::prompt::{Question, QuestionKind};
 use crate::engine::provider::{ProviderError, ProviderFuture};
 use crate::engine::{
-    AskResult, Decision, IssuedChallenge, Outcome, PendingLogin, Reason, RefusalReason, RefusedLogin, Step,
-    StopReason,
+    AskResult, ChallengedLogin, Decision, Outcome, PendingLogin, Reason, RefusalReason, RefusedLogin,
+    SlowSource, Step, StopReason,
 };
 use crate::operations::WarningSink;
 use crate::text::{self, ClientVoice};
@@ -52,8 +52,10 @@ impl App {
             if may_hold && !decision.hold.is_zero() {
                 let _ = tokio::time::timeout(decision.hold, stop.wait_for(|stop| *stop)).await;
             }
-            let was_stopped = *stop.borrow();
-            supervised.waits.resolve_wait(id, supervised.with_client_texts(decision, was_stopped, &voice));
+            let is_restarting = *stop.borrow() && supervised.waits.is_closed();
+            let told =
+                if is_restarting { with_restart_text(decision, &voice) } else { voice.add_texts(decision) };
+            supervised.waits.resolve_wait(id, told);
             if let Some(user) = invited {
                 supervised.send_enrolment_link(user, voice).await;
             }
@@ -68,7 +70,7 @@ impl App {
 /// The work of a wait.
 pub(super) enum WaitTask {
     /// Continues with what was slow: the store, or an external service that was asked about the user.
-    Begin(Pin<Box<dyn Future<Output = Step> + Send>>, bool),
+    Begin(Pin<Box<dyn Future<Output = Step> + Send>>, SlowSource),
     /// Sends the push, or asks the provider.
     Ask(Box<PendingLogin>),
 }
@@ -111,8 +113,11 @@ impl LoginServices {
         let OpenedWait { id, mut stop, deadline, number } = opened;
         let (undecided, number) = match work {
             WaitTask::Ask(undecided) => (*undecided, number),
-            WaitTask::Begin(begun, asks) => match tokio::time::timeout_at(
-                if asks { deadline.into() } else { tokio::time::Instant::now() + PATIENCE },
+            WaitTask::Begin(begun, source) => match tokio::time::timeout_at(
+                match source {
+                    SlowSource::Backend => deadline.into(),
+                    SlowSource::Store => tokio::time::Instant::now() + PATIENCE,
+                },
                 begun,
             )
             .await
@@ -125,7 +130,7 @@ impl LoginServices {
                         Err(decision) => return decision.map(AskResult::from),
                     },
                 },
-                Err(_elapsed) if asks => {
+                Err(_elapsed) if source == SlowSource::Backend => {
                     return Some(Decision::refusal(None, RefusalReason::DirectoryUnavailable).into());
                 }
                 Err(_elapsed) => return Some(Decision::store_unavailable(None, time_out_error()).into()),
@@ -145,20 +150,6 @@ impl LoginServices {
         });
         let courier = courier.as_ref().map(|said| -> &dyn CodeCourier { said });
         Some(self.engine.ask_user(undecided, number, self.wait_limit(&login), courier, stopped).await)
-    }
-
-    /// Adds the texts. If the wait ends because the server is about to stop, the text of a refusal is the same for all users.
-    fn with_client_texts(&self, decision: Decision, was_stopped: bool, voice: &ClientVoice) -> Decision {
-        match decision.outcome {
-            Outcome::Challenge(IssuedChallenge { reason, .. }) if was_stopped && self.waits.is_closed() => {
-                let outcome = Outcome::Refuse(reason.into());
-                Decision { outcome, message: voice.restart_lines(), ..decision }
-            }
-            Outcome::Refuse(_) if was_stopped && self.waits.is_closed() => {
-                Decision { message: voice.restart_lines(), ..decision }
-            }
-            _ => voice.add_texts(decision),
-        }
     }
 
     /// The store was slow, and only now it is known that the wait's user has to be asked: what [`App::wait_for_provider`](super::App::wait_for_provider) does, for a packet
@@ -220,7 +211,7 @@ impl LoginServices {
         let (reason, question) =
             (RefusalReason::Challenged, Some(Question { because: None, left: None, asks }));
         let outcome = match state {
-            Some(state) => Outcome::Challenge(IssuedChallenge { reason, question, state }),
+            Some(state) => Outcome::Challenge(ChallengedLogin { reason, question, state }),
             None => Outcome::Refuse(RefusedLogin { question, ..reason.into() }),
         };
         let decision = Decision::new(Some(undecided.name.clone()), outcome);
@@ -230,6 +221,17 @@ impl LoginServices {
     pub(super) fn wait_limit(&self, login: &LoginPacket) -> Duration {
         wait_limit(&self.config, login.limit)
     }
+}
+
+/// Adds the texts to a decision while the server is about to stop: the text of a refusal is the same for all users, and
+/// nothing is asked any more.
+fn with_restart_text(decision: Decision, voice: &ClientVoice) -> Decision {
+    let outcome = match decision.outcome {
+        Outcome::Challenge(challenge) => Outcome::Refuse(challenge.reason.into()),
+        outcome @ Outcome::Refuse(_) => outcome,
+        outcome @ (Outcome::Accept(_) | Outcome::Pending(_)) => return Decision { outcome, ..decision },
+    };
+    Decision { outcome, message: voice.restart_lines(), ..decision }
 }
 
 /// Two decimal digits, uniformly distributed: octets from 200 on are drawn again.

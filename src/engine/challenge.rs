@@ -3,6 +3,7 @@
 //! A challenge is found again by its State, which is good for one answer of one user from one place. What it was about, the
 //! [`ChallengeState`], is kept in the store, so that the answer may come after a restart, or to another server of the same store.
 
+use super::challenge_state::OfferedFactors;
 pub use super::challenge_state::{ChallengeState, FactorOption};
 pub use super::ids::ConversationId;
 
@@ -91,8 +92,7 @@ impl Engine {
         &self,
         attempt: &LoginAttempt,
         turn: Option<&ChallengeState>,
-        ways: Vec<FactorOption>,
-        passcode: bool,
+        offered: OfferedFactors,
         asks: Option<QuestionKind>,
     ) -> Option<NextChallenge> {
         let dice = attempt.request.dice.as_ref().filter(|_| attempt.request.dialogue)?;
@@ -106,7 +106,7 @@ impl Engine {
             return None;
         }
         let has_sent = matches!(asks, Some(QuestionKind::Code { .. }));
-        if ways.is_empty() && !passcode && !has_sent {
+        if offered.is_empty() && !has_sent {
             return None;
         }
         let tries = match turn {
@@ -114,6 +114,7 @@ impl Engine {
             Some(turn) => turn.tries.checked_sub(1)?,
             None => self.config.challenge.tries,
         };
+        let OfferedFactors { ways, passcode } = offered;
         let asks = asks.unwrap_or_else(|| match ways.is_empty() {
             true => QuestionKind::Passcode,
             false => QuestionKind::Factor {

@@ -4,6 +4,7 @@ use super::ids::{ConversationId, RememberedLoginDigest, StateDigest};
 use super::login_attempt::LoginAttempt;
 use super::password_status::PasswordStatus;
 use super::prompt::{QuestionKind, QuestionOption};
+use super::reason::RefusalReason;
 use super::source::LoginEndpoint;
 use super::user_attributes::UserAttributes;
 use crate::types::{Factor, FactorChoice, Passcode, Timestamp, TokenId, UserName};
@@ -48,6 +49,27 @@ pub struct FactorOption {
     pub token: Option<TokenId>,
 }
 
+/// What a user may answer with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct OfferedFactors {
+    /// The factors to choose from, in the order of the list.
+    pub(super) ways: Vec<FactorOption>,
+    /// Whether a passcode may be typed instead.
+    pub(super) passcode: bool,
+}
+
+impl OfferedFactors {
+    /// Whether there is nothing the user could answer.
+    pub(super) fn is_empty(&self) -> bool {
+        self.ways.is_empty() && !self.passcode
+    }
+
+    /// The reason for asking with these factors: there may be none.
+    pub(super) fn reason(&self) -> RefusalReason {
+        if self.is_empty() { RefusalReason::NoDevice } else { RefusalReason::Challenged }
+    }
+}
+
 /// What an answer means.
 #[derive(Debug)]
 pub(super) enum ChallengeAnswer {
@@ -76,6 +98,11 @@ impl std::fmt::Debug for NextChallenge {
 }
 
 impl ChallengeState {
+    /// What the user was offered.
+    pub(super) fn offered(&self) -> OfferedFactors {
+        OfferedFactors { ways: self.ways.clone(), passcode: self.passcode }
+    }
+
     /// Whether this request may answer the challenge: made at the same endpoint, and with a password that the backend
     /// there has verified, or is being asked about. A relayed question is answered while the password is still
     /// unverified.

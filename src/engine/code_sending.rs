@@ -1,5 +1,6 @@
 //! Codes on demand: made, remembered, handed over, and asked for.
 
+use super::challenge_state::OfferedFactors;
 use super::messenger::{CodeCourier, OutgoingCode};
 use super::pending_login::PendingLogin;
 use super::port::{self, CodeSending, EnrolledToken, NewCode};
@@ -72,7 +73,7 @@ impl Engine {
         courier: Option<&dyn CodeCourier>,
     ) -> AskResult {
         let packed = token.and_then(|token| self.prepare_code(&it, &token).ok());
-        (it.ways, it.passcode) = (Vec::new(), false);
+        it.offered = OfferedFactors::default();
         let asks = QuestionKind::Code { factor, to: String::new() };
         let decision = self.close_asking(it, RefusalReason::CodesSent.into(), asks).await;
         let rest = match (packed, courier) {

@@ -7,8 +7,8 @@ use super::prompt::Question;
 use super::reason::ReasonClass;
 use super::spray_detection::SprayEffect;
 use super::{
-    AcceptedLogin, Decision, DecisionBasis, Engine, IssuedChallenge, LoginAttempt, Outcome, PasscodeTag,
-    PasswordProof, Reason, RefusalReason, SubmittedPassword,
+    AcceptedLogin, ChallengedLogin, Decision, DecisionBasis, Engine, LoginAttempt, Outcome, PacketRole,
+    PasscodeTag, PasswordProof, Reason, RefusalReason, SubmittedPassword,
 };
 use crate::types::{Timestamp, UserName, keyed_digest};
 use std::time::Duration;
@@ -122,7 +122,7 @@ impl Engine {
     fn notice_failure(&self, attempt: &LoginAttempt, decision: &Decision) -> SprayEffect {
         let is_guess = decision.reason().is_guess();
         let client = &attempt.request.source.client;
-        match (&decision.user, attempt.password_proof(false), decision.reason()) {
+        match (&decision.user, attempt.password_proof(PacketRole::First), decision.reason()) {
             (Some(user), PasswordProof::Unproven, _) if is_guess => {
                 self.sprays.record_failure(client, user.as_str(), attempt.request.at)
             }
@@ -150,11 +150,11 @@ impl Engine {
 }
 
 /// The challenge that asks again, and says why unless that is plain.
-fn challenge_because(reason: RefusalReason, follow: NextChallenge) -> IssuedChallenge {
+fn challenge_because(reason: RefusalReason, follow: NextChallenge) -> ChallengedLogin {
     let says_why = !matches!(reason, RefusalReason::Challenged | RefusalReason::CodesSent);
     let because = says_why.then_some(reason);
     let left = Some(u32::from(follow.next.turn.tries).saturating_add(1));
-    IssuedChallenge {
+    ChallengedLogin {
         reason,
         question: Some(Question { because, left, asks: follow.asks }),
         state: follow.state,

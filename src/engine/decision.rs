@@ -44,7 +44,7 @@ pub enum Outcome {
     /// The passcode was right and is spent; the server still has to verify the password. Not an accept.
     Pending(PendingPassword),
     /// The user is asked for more.
-    Challenge(IssuedChallenge),
+    Challenge(ChallengedLogin),
     /// The user is refused.
     Refuse(RefusedLogin),
 }
@@ -77,7 +77,7 @@ pub struct PendingPassword {
 
 /// An Access-Challenge.
 #[derive(Clone)]
-pub struct IssuedChallenge {
+pub struct ChallengedLogin {
     /// Why the user is asked.
     pub reason: RefusalReason,
     /// What is asked; none if the texts of an earlier challenge are repeated.
@@ -193,6 +193,14 @@ impl Decision {
         matches!(self.outcome, Outcome::Accept(_))
     }
 
+    /// The refusal, if it is one.
+    pub const fn refused(&self) -> Option<&RefusedLogin> {
+        match &self.outcome {
+            Outcome::Refuse(refused) => Some(refused),
+            Outcome::Accept(_) | Outcome::Pending(_) | Outcome::Challenge(_) => None,
+        }
+    }
+
     /// The factor that was used, if a passcode or a device was right.
     pub const fn factor(&self) -> Option<Factor> {
         match &self.outcome {
@@ -223,7 +231,7 @@ impl Decision {
     /// Replaces what the user is asked by what `change` makes of it; an accept asks nothing.
     pub fn map_question(mut self, change: impl FnOnce(Option<Question>) -> Option<Question>) -> Self {
         match &mut self.outcome {
-            Outcome::Challenge(IssuedChallenge { question, .. })
+            Outcome::Challenge(ChallengedLogin { question, .. })
             | Outcome::Refuse(RefusedLogin { question, .. }) => *question = change(question.take()),
             Outcome::Accept(_) | Outcome::Pending(_) => {}
         }
@@ -269,13 +277,6 @@ impl Decision {
 
     pub(crate) fn locked(&self) -> Option<Duration> {
         self.refused()?.locked
-    }
-
-    pub(crate) fn refused(&self) -> Option<&RefusedLogin> {
-        match &self.outcome {
-            Outcome::Refuse(refused) => Some(refused),
-            Outcome::Accept(_) | Outcome::Pending(_) | Outcome::Challenge(_) => None,
-        }
     }
 
     pub(crate) fn passcode(&self) -> Option<&Secret> {

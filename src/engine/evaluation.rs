@@ -122,11 +122,8 @@ impl Engine {
         turn: Option<&ChallengeState>,
         asks: Option<QuestionKind>,
     ) -> Option<NextChallenge> {
-        let (ways, passcode) = match turn {
-            Some(turn) => (turn.ways.clone(), turn.passcode),
-            None => self.local_factors(known),
-        };
-        self.build_next_challenge(attempt, turn, ways, passcode, asks)
+        let offered = turn.map_or_else(|| self.local_factors(known), ChallengeState::offered);
+        self.build_next_challenge(attempt, turn, offered, asks)
     }
 
     /// Checks what was presented against every token; for unknown users against a token that does not exist, so that

@@ -1,6 +1,7 @@
 //! What a login asks for: what the password field says, or an answer to a challenge, before anybody is asked.
 
 use super::challenge::{self, ChallengeAnswer, ChallengeState, FactorOption};
+use super::challenge_state::OfferedFactors;
 use super::intent::{Intent, IntentKind};
 use super::pending_login::{LocalEnrolment, PendingLogin};
 use super::port::{Account, AttemptFinding};
@@ -84,8 +85,7 @@ impl Engine {
         if !attempt.request.dialogue {
             return FieldReading::Offer(AttemptFinding::Refused(RefusalReason::NeedsChallenge), None);
         }
-        let (ways, passcode) = self.local_factors(known);
-        FieldReading::Offer(AttemptFinding::Refused(Self::offer_options(&ways, passcode)), None)
+        FieldReading::Offer(AttemptFinding::Refused(self.local_factors(known).reason()), None)
     }
 
     /// What an answer to a challenge means.
@@ -156,7 +156,7 @@ impl Engine {
         if !self.can_send(factor) {
             return device().filter(|_| factor == Factor::Sms);
         }
-        let ways = known.map(|known| self.local_factors(Some(known)).0).unwrap_or_default();
+        let ways = known.map(|known| self.local_factors(Some(known)).ways).unwrap_or_default();
         let way = ways.into_iter().find(|offered| Some(offered.way.choice) == choice);
         let token = known.zip(way.and_then(|way| way.token)).and_then(|(known, id)| known.enabled_token(id));
         match token {
@@ -166,11 +166,6 @@ impl Engine {
             None if attempt.is_proven() => None,
             None => Some(IntentKind::Code(None, factor)),
         }
-    }
-
-    /// The reason for offering these factors: there may be nothing the user could answer.
-    pub(super) fn offer_options(ways: &[FactorOption], passcode: bool) -> RefusalReason {
-        if ways.is_empty() && !passcode { RefusalReason::NoDevice } else { RefusalReason::Challenged }
     }
 
     /// The user has nothing here to be asked for: refused, and not counted, since the password was right.
@@ -186,11 +181,11 @@ impl Engine {
         self.sends.contains(&factor)
     }
 
-    /// The user's local factors, and whether passcodes are among them.
-    pub(super) fn local_factors(&self, known: Option<&Account>) -> (Vec<FactorOption>, bool) {
+    /// The user's local factors.
+    pub(super) fn local_factors(&self, known: Option<&Account>) -> OfferedFactors {
         let ways = known.map(|known| challenge::local_ways(known, &|factor| self.can_send(factor)));
         let has_codes = known.is_some_and(|known| challenge::has_codes(&known.tokens));
-        (ways.unwrap_or_default(), has_codes || self.checks_elsewhere(known))
+        OfferedFactors { ways: ways.unwrap_or_default(), passcode: has_codes || self.checks_elsewhere(known) }
     }
 
     pub(super) fn pending_login(
@@ -201,19 +196,19 @@ impl Engine {
         turn: Option<ChallengeState>,
         wanted: Intent,
     ) -> PendingLogin {
-        let (ways, passcode) = match &turn {
-            Some(turn) => (turn.ways.clone(), turn.passcode),
+        let offered = match &turn {
+            Some(turn) => turn.offered(),
             None => {
-                let (mut ways, passcode) = self.local_factors(known.as_ref());
+                let mut offered = self.local_factors(known.as_ref());
                 // The user may ask once more for a push that was not answered.
                 if let IntentKind::Answer(PushRequestKind::Device(choice)) = &wanted.wants {
                     let way = QuestionOption {
                         choice: choice.unwrap_or(FactorChoice::DEFAULT),
                         target: String::new(),
                     };
-                    ways.insert(0, FactorOption { way, token: None });
+                    offered.ways.insert(0, FactorOption { way, token: None });
                 }
-                (ways, passcode)
+                offered
             }
         };
         PendingLogin {
@@ -231,8 +226,7 @@ impl Engine {
             },
             user: known.map(|known| known.id),
             turn,
-            ways,
-            passcode,
+            offered,
         }
     }
 

@@ -13,8 +13,8 @@ use super::prompt::QuestionKind;
 use super::push::PushRefusal;
 use super::user_attributes::UserAttributes;
 use super::{
-    DatagramRecord, Decision, Engine, FieldContents, Gate, LoginAttempt, PasswordVerifier, RefusalReason,
-    SubmittedPassword, VerifiedPassword,
+    DatagramRecord, Decision, Engine, FieldContents, Gate, LoginAttempt, PacketRole, PasswordVerifier,
+    RefusalReason, SubmittedPassword, VerifiedPassword,
 };
 use crate::config::name_template::{NameTemplate, NameVariable};
 use crate::types::{DistinguishedName, Mailbox, Mode, Secret, TokenId, UserName};
@@ -22,6 +22,15 @@ use std::collections::HashSet;
 
 #[cfg(test)]
 mod tests;
+
+/// What the start of a login may have to wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlowSource {
+    /// The store alone.
+    Store,
+    /// The password backend or the directory as well.
+    Backend,
+}
 
 impl Engine {
     /// The canonical name of the login. A malformed name is refused.
@@ -257,7 +266,7 @@ impl Engine {
     /// Refuses an attempt that does not count now: a user who is locked here is not tried at a backend.
     pub(super) async fn check_gate(&self, login: &LoginAttempt, name: &UserName) -> Result<(), Decision> {
         let owner = self.token_owner(login, name);
-        let (limits, proof) = (self.config.lockout, login.password_proof(false));
+        let (limits, proof) = (self.config.lockout, login.password_proof(PacketRole::First));
         let reason =
             match self.store.check_gate(&owner, &login.request.source, limits, proof, login.request.at).await
             {
@@ -406,9 +415,13 @@ impl Engine {
         }
     }
 
-    /// Whether an external service is asked about the user before the field is read.
-    pub fn asks_about(&self, attempt: &LoginAttempt) -> bool {
-        attempt.password_status.is_ours_to_check() || self.asks_who_they_are()
+    /// What the start of this login waits for: an external service if one is asked about the user before the field is
+    /// read.
+    pub fn slow_source(&self, attempt: &LoginAttempt) -> SlowSource {
+        match attempt.password_status.is_ours_to_check() || self.asks_who_they_are() {
+            true => SlowSource::Backend,
+            false => SlowSource::Store,
+        }
     }
 
     /// Whether what is said of users is needed in every login.

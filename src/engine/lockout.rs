@@ -75,6 +75,25 @@ pub enum PasswordProof {
     Answering,
 }
 
+/// What a packet is in its login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PacketRole {
+    /// It starts the login.
+    First,
+    /// It answers a challenge.
+    Answer,
+}
+
+impl PacketRole {
+    /// An answer if there is a challenge that it answers.
+    pub const fn for_challenge<T>(challenge: Option<&T>) -> Self {
+        match challenge {
+            Some(_) => Self::Answer,
+            None => Self::First,
+        }
+    }
+}
+
 /// Whether an attempt counts at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gate {
@@ -87,11 +106,11 @@ pub enum Gate {
 }
 
 impl PasswordProof {
-    /// By what is known of the password; `answers` says whether the attempt answers a challenge.
-    pub const fn from_password_status(password: PasswordStatus, answers: bool) -> Self {
-        match (password.is_proven(), answers) {
-            (true, true) => Self::Answering,
-            (true, false) => Self::Proven,
+    /// By what is known of the password, in a packet of this role.
+    pub const fn from_password_status(password: PasswordStatus, role: PacketRole) -> Self {
+        match (password.is_proven(), role) {
+            (true, PacketRole::Answer) => Self::Answering,
+            (true, PacketRole::First) => Self::Proven,
             (false, _) => Self::Unproven,
         }
     }

@@ -5,7 +5,10 @@ pub use super::user_attributes::RawAttribute;
 
 use super::challenge::ConversationId;
 use super::port::RememberedLoginDigest;
-use super::{DatagramRecord, PasswordProof, PasswordStatus, PasswordVerifier, PolicyContext, UserAttributes};
+use super::{
+    DatagramRecord, PacketRole, PasswordProof, PasswordStatus, PasswordVerifier, PolicyContext,
+    UserAttributes,
+};
 use crate::types::{Mode, Secret, Timestamp};
 use std::sync::Arc;
 
@@ -124,9 +127,9 @@ impl LoginAttempt {
         self.password_status.is_proven()
     }
 
-    /// What its limits depend on; `answers` says whether it answers a challenge.
-    pub(super) fn password_proof(&self, answers: bool) -> PasswordProof {
-        PasswordProof::from_password_status(self.password_status, answers)
+    /// What its limits depend on.
+    pub(super) fn password_proof(&self, role: PacketRole) -> PasswordProof {
+        PasswordProof::from_password_status(self.password_status, role)
     }
 
     /// The same behind a password that was found right by this one, and with nothing else in the field.

@@ -55,10 +55,11 @@ mod field_tests;
 #[cfg(test)]
 mod tests;
 
-pub use decision::{AcceptedLogin, Decision, IssuedChallenge, Outcome, PendingPassword, RefusedLogin};
+pub use decision::{AcceptedLogin, ChallengedLogin, Decision, Outcome, PendingPassword, RefusedLogin};
 pub use earlier_decision::{DatagramRecord, DecisionBasis, EarlierDecision};
 pub use failure_budget::{DailyRate, FailureBudget};
-pub use lockout::{FailureCounts, Gate, PasscodeTag, PasswordProof, SourceFailures, Strikes};
+pub use first_factor::SlowSource;
+pub use lockout::{FailureCounts, Gate, PacketRole, PasscodeTag, PasswordProof, SourceFailures, Strikes};
 pub use login_attempt::{
     AttemptEntropy, LoginAttempt, LoginRequest, PreAuthFacts, SubmittedPassword, VerifiedPassword,
     encode_state, is_state,

@@ -4,6 +4,7 @@
 //! exists, is enrolled or is locked. The answer is a passcode like any other.
 
 use super::challenge::ChallengeState;
+use super::challenge_state::OfferedFactors;
 use super::evaluation::Evidence;
 use super::field_reading::is_blank;
 use super::port::AttemptFinding;
@@ -32,7 +33,12 @@ impl Engine {
         if challenge.is_some() || !self.is_inquiry(login) {
             return Ok(());
         }
-        let follow = self.build_next_challenge(login, None, Vec::new(), true, Some(QuestionKind::Passcode));
+        let follow = self.build_next_challenge(
+            login,
+            None,
+            OfferedFactors { ways: Vec::new(), passcode: true },
+            Some(QuestionKind::Passcode),
+        );
         let owner = self.token_owner(login, name);
         let evidence = Evidence { follow, ..AttemptFinding::Asked.into() };
         Err(self.commit(login, Some(owner), None, evidence).await)

@@ -1,10 +1,10 @@
 //! A login that continues by asking the user or an external service.
 
 use super::account::Account;
-use super::challenge_state::{ChallengeState, FactorOption};
+use super::challenge_state::{ChallengeState, OfferedFactors};
 use super::earlier_decision::DecisionBasis;
 use super::intent::IntentKind;
-use super::lockout::PasscodeTag;
+use super::lockout::{PacketRole, PasscodeTag, PasswordProof};
 use super::login_attempt::LoginAttempt;
 use super::provider::PushRequestKind;
 use crate::types::{FactorChoice, Secret, UserId, UserName};
@@ -27,10 +27,8 @@ pub struct PendingLogin {
     pub(super) enrolled: LocalEnrolment,
     pub(super) tag: PasscodeTag,
     pub(super) turn: Option<ChallengeState>,
-    /// Factors that the user may choose in addition, or instead.
-    pub(super) ways: Vec<FactorOption>,
-    /// Whether the user may type a passcode instead.
-    pub(super) passcode: bool,
+    /// What the user may answer with in addition, or instead.
+    pub(super) offered: OfferedFactors,
     /// Whether a token here shows passcodes, which can be checked without the provider.
     pub(super) has_codes: bool,
 }
@@ -66,8 +64,13 @@ impl PendingLogin {
     pub(super) fn withdraw_option(&mut self) {
         if let IntentKind::Answer(PushRequestKind::Device(choice)) = &self.wants {
             let choice = choice.unwrap_or(FactorChoice::DEFAULT);
-            self.ways.retain(|offered| offered.token.is_some() || offered.way.choice != choice);
+            self.offered.ways.retain(|offered| offered.token.is_some() || offered.way.choice != choice);
         }
+    }
+
+    /// What its limits depend on.
+    pub(super) fn password_proof(&self) -> PasswordProof {
+        self.attempt.password_proof(PacketRole::for_challenge(self.turn.as_ref()))
     }
 
     /// See [`LoginAttempt::is_proven`].

@@ -9,7 +9,8 @@ pub use super::ids::{PendingId, RememberedLoginDigest, StateDigest};
 use super::challenge_state::ChallengeState;
 use super::ids::ConversationId;
 use super::{
-    AttemptSource, Gate, PasscodeTag, PasswordProof, PasswordStatus, PresentedFactor, Reason, RefusalReason,
+    AttemptSource, Gate, PacketRole, PasscodeTag, PasswordProof, PasswordStatus, PresentedFactor, Reason,
+    RefusalReason,
 };
 use crate::config::{FailureLimits, SentCodeLimits};
 use crate::types::{Factor, Mode, Secret, Timestamp, TokenId, UserId, UserName};
@@ -302,7 +303,8 @@ pub enum SecondCode {
 impl AttemptCommit {
     /// What its limits depend on.
     pub fn password_proof(&self) -> PasswordProof {
-        PasswordProof::from_password_status(self.password_status, self.conversation.is_some())
+        let role = PacketRole::for_challenge(self.conversation.as_ref());
+        PasswordProof::from_password_status(self.password_status, role)
     }
 }
 

@@ -102,7 +102,7 @@ impl Engine {
             }
         };
         if it.asks_device() && asked.as_ref().map_or_else(is_unreachable, asked_nobody) {
-            self.nudges.take_back(it.name.as_str(), it.is_proven(), it.attempt.request.at);
+            self.nudges.take_back(it.name.as_str(), it.password_proof(), it.attempt.request.at);
         }
         match asked {
             Ok(AskOutcome::Waiting(question)) => self.wait_for_user(it, &provider, question, stop).await,
@@ -129,27 +129,27 @@ impl Engine {
         let ask = build_push_request(&it, user, PushRequestKind::Device(None), None, limit);
         match race_stop(&mut provider.list_factors(&ask), stop.as_mut()).await {
             Ok(Ok(ProviderFactors::Ways(ways))) => {
-                let local = std::mem::take(&mut it.ways);
+                let local = std::mem::take(&mut it.offered.ways);
                 for (factor, target) in ways {
-                    challenge::push(&mut it.ways, factor, target, None);
+                    challenge::push(&mut it.offered.ways, factor, target, None);
                 }
                 for offered in local {
                     challenge::push(
-                        &mut it.ways,
+                        &mut it.offered.ways,
                         offered.way.choice.factor,
                         offered.way.target,
                         offered.token,
                     );
                 }
-                let reason = Self::offer_options(&it.ways, it.passcode);
+                let reason = it.offered.reason();
                 self.close(it, reason).await
             }
             Ok(Ok(ProviderFactors::Decided(response))) => {
                 self.apply_push_outcome(it, provider, response, stop).await
             }
             // What the user has here will do. A passcode that only the provider could check is no such thing.
-            Ok(Err(trouble)) if it.has_codes || !it.ways.is_empty() => {
-                it.passcode = it.has_codes;
+            Ok(Err(trouble)) if it.has_codes || !it.offered.ways.is_empty() => {
+                it.offered.passcode = it.has_codes;
                 let because = Some(RefusalReason::ProviderUnavailable);
                 let decision = self.close(it, RefusalReason::Challenged).await;
                 let decision = decision.map_question(|question| Some(Question { because, ..question? }));
@@ -179,7 +179,7 @@ impl Engine {
 
     /// Whether the user may be asked now: not locked, and within the push rate limit.
     pub(super) async fn check_push_allowed(&self, it: &PendingLogin) -> Option<PushRefusal> {
-        let (limits, standing) = (self.config.lockout, it.attempt.password_proof(it.turn.is_some()));
+        let (limits, standing) = (self.config.lockout, it.password_proof());
         match self
             .store
             .check_gate(&it.name, &it.attempt.request.source, limits, standing, it.attempt.request.at)
@@ -201,7 +201,7 @@ impl Engine {
             return None;
         }
         self.nudges
-            .try_acquire(it.name.as_str(), it.is_proven(), &self.config.push.rate, it.attempt.request.at)
+            .try_acquire(it.name.as_str(), it.password_proof(), &self.config.push.rate, it.attempt.request.at)
             .err()
             .map(PushRefusal::from)
     }
@@ -253,7 +253,7 @@ impl Engine {
                 return self.commit_pending(it, AttemptFinding::BypassedByProvider.into()).await;
             }
             PushOutcome::Denied => {
-                self.nudges.record_denial(it.name.as_str(), it.is_proven(), it.attempt.request.at);
+                self.nudges.record_denial(it.name.as_str(), it.password_proof(), it.attempt.request.at);
                 return self.close(it, RefusalReason::Denied).await;
             }
             PushOutcome::Fraud => return self.commit_pending(it, AttemptFinding::Fraud.into()).await,
@@ -353,13 +353,7 @@ impl Engine {
         asks: QuestionKind,
     ) -> Decision {
         let PushRefusal { reason, detail } = refusal;
-        let follow = self.build_next_challenge(
-            &it.attempt,
-            it.turn.as_ref(),
-            it.ways.clone(),
-            it.passcode,
-            Some(asks),
-        );
+        let follow = self.build_next_challenge(&it.attempt, it.turn.as_ref(), it.offered.clone(), Some(asks));
         let decision =
             self.commit_pending(it, Evidence { follow, ..AttemptFinding::Refused(reason).into() }).await;
         Decision { detail: decision.detail.clone().or(detail), ..decision }
@@ -382,7 +376,7 @@ impl Engine {
                 None
             }
             (None, _) if !it.is_proven() => None,
-            (None, _) => self.build_next_challenge(&it.attempt, it.turn.as_ref(), it.ways, it.passcode, None),
+            (None, _) => self.build_next_challenge(&it.attempt, it.turn.as_ref(), it.offered, None),
             (Some(_), _) => checked.follow,
         };
         let conversation = it.turn.map(|turn| turn.conversation);

@@ -1,5 +1,6 @@
 //! How often a user may be asked: a limit against approval by fatigue.
 
+use super::PasswordProof;
 use super::RefusalReason;
 use crate::config::push::{BypassBudget, PushRate};
 use crate::types::Timestamp;
@@ -35,7 +36,7 @@ impl PushRateLimiter {
     pub(super) fn try_acquire(
         &self,
         user: &str,
-        proven: bool,
+        proof: PasswordProof,
         rate: &PushRate,
         now: Timestamp,
     ) -> Result<(), RefusalReason> {
@@ -45,11 +46,11 @@ impl PushRateLimiter {
             denied.is_some_and(|denied| now.since(denied) < rate.pause)
         };
         // A user who denied a login by their own password is left alone by everybody.
-        if was_denied(&classes.proven) || (!proven && was_denied(&classes.unproven)) {
+        if was_denied(&classes.proven) || (!proof.is_proven() && was_denied(&classes.unproven)) {
             return Err(RefusalReason::JustDenied);
         }
-        let limit = if proven { rate.per_hour } else { rate.per_hour_unproven };
-        let users = classes.queue_mut(proven);
+        let limit = if proof.is_proven() { rate.per_hour } else { rate.per_hour_unproven };
+        let users = classes.queue_mut(proof);
         if users.len() >= MOST && !users.contains_key(user) {
             make_room(users, now);
         }
@@ -66,9 +67,9 @@ impl PushRateLimiter {
 
     /// The push was not sent after all: the provider could not be reached, or does not know the name. Names that do
     /// not exist are not kept.
-    pub(super) fn take_back(&self, user: &str, proven: bool, at: Timestamp) {
+    pub(super) fn take_back(&self, user: &str, proof: PasswordProof, at: Timestamp) {
         let mut classes = self.lock();
-        let users = classes.queue_mut(proven);
+        let users = classes.queue_mut(proof);
         let Some(nudged) = users.get_mut(user) else { return };
         if let Some(last) = nudged.asked.iter().rposition(|asked| *asked == at) {
             nudged.asked.remove(last);
@@ -79,8 +80,8 @@ impl PushRateLimiter {
     }
 
     /// The user said no.
-    pub(super) fn record_denial(&self, user: &str, proven: bool, now: Timestamp) {
-        if let Some(nudged) = self.lock().queue_mut(proven).get_mut(user) {
+    pub(super) fn record_denial(&self, user: &str, proof: PasswordProof, now: Timestamp) {
+        if let Some(nudged) = self.lock().queue_mut(proof).get_mut(user) {
             nudged.denied = Some(now);
         }
     }
@@ -91,8 +92,8 @@ impl PushRateLimiter {
 }
 
 impl PushQueues {
-    fn queue_mut(&mut self, proven: bool) -> &mut HashMap<String, CountedPush> {
-        if proven { &mut self.proven } else { &mut self.unproven }
+    fn queue_mut(&mut self, proof: PasswordProof) -> &mut HashMap<String, CountedPush> {
+        if proof.is_proven() { &mut self.proven } else { &mut self.unproven }
     }
 }
 
@@ -160,68 +161,87 @@ mod tests {
     fn user_is_asked_so_often_and_no_more() {
         let (nudges, rate) = (PushRateLimiter::default(), PushRate::default());
         for n in 0..20 {
-            assert_eq!(nudges.try_acquire("alice", true, &rate, at(n)), Ok(()));
+            assert_eq!(nudges.try_acquire("alice", PasswordProof::Proven, &rate, at(n)), Ok(()));
         }
-        assert_eq!(nudges.try_acquire("alice", true, &rate, at(20)), Err(RefusalReason::TooManyPushes));
-        assert_eq!(nudges.try_acquire("bob", true, &rate, at(20)), Ok(()));
-        assert_eq!(nudges.try_acquire("alice", true, &rate, at(3600)), Ok(()));
+        assert_eq!(
+            nudges.try_acquire("alice", PasswordProof::Proven, &rate, at(20)),
+            Err(RefusalReason::TooManyPushes)
+        );
+        assert_eq!(nudges.try_acquire("bob", PasswordProof::Proven, &rate, at(20)), Ok(()));
+        assert_eq!(nudges.try_acquire("alice", PasswordProof::Proven, &rate, at(3600)), Ok(()));
     }
 
     #[test]
     fn without_a_password_he_is_asked_less_often() {
         let (nudges, rate) = (PushRateLimiter::default(), PushRate::default());
-        let asked = (0..20).filter(|n| nudges.try_acquire("alice", false, &rate, at(*n)).is_ok()).count();
+        let asked = (0..20)
+            .filter(|n| nudges.try_acquire("alice", PasswordProof::Unproven, &rate, at(*n)).is_ok())
+            .count();
         assert_eq!(asked, 5);
     }
 
     #[test]
     fn who_says_no_is_left_in_peace_for_a_while() {
         let (nudges, rate) = (PushRateLimiter::default(), PushRate::default());
-        nudges.try_acquire("alice", true, &rate, at(0)).unwrap();
-        nudges.record_denial("alice", true, at(10));
-        assert_eq!(nudges.try_acquire("alice", true, &rate, at(69)), Err(RefusalReason::JustDenied));
-        assert_eq!(nudges.try_acquire("alice", true, &rate, at(70)), Ok(()));
+        nudges.try_acquire("alice", PasswordProof::Proven, &rate, at(0)).unwrap();
+        nudges.record_denial("alice", PasswordProof::Proven, at(10));
+        assert_eq!(
+            nudges.try_acquire("alice", PasswordProof::Proven, &rate, at(69)),
+            Err(RefusalReason::JustDenied)
+        );
+        assert_eq!(nudges.try_acquire("alice", PasswordProof::Proven, &rate, at(70)), Ok(()));
     }
 
     #[test]
     fn question_that_was_not_put_does_not_count() {
         let (nudges, rate) = (PushRateLimiter::default(), PushRate::default());
         for n in 0..100 {
-            nudges.try_acquire("alice", false, &rate, at(n)).unwrap();
-            nudges.take_back("alice", false, at(n));
+            nudges.try_acquire("alice", PasswordProof::Unproven, &rate, at(n)).unwrap();
+            nudges.take_back("alice", PasswordProof::Unproven, at(n));
         }
         assert!(nudges.lock().unproven.is_empty());
-        nudges.try_acquire("alice", false, &rate, at(100)).unwrap();
-        nudges.record_denial("alice", false, at(100));
-        nudges.take_back("alice", false, at(100));
-        assert_eq!(nudges.try_acquire("alice", false, &rate, at(101)), Err(RefusalReason::JustDenied));
+        nudges.try_acquire("alice", PasswordProof::Unproven, &rate, at(100)).unwrap();
+        nudges.record_denial("alice", PasswordProof::Unproven, at(100));
+        nudges.take_back("alice", PasswordProof::Unproven, at(100));
+        assert_eq!(
+            nudges.try_acquire("alice", PasswordProof::Unproven, &rate, at(101)),
+            Err(RefusalReason::JustDenied)
+        );
     }
 
     #[test]
     fn invented_names_turn_nobody_away_and_take_no_memory_without_end() {
         let (nudges, rate) = (PushRateLimiter::default(), PushRate::default());
         for n in 0..5 {
-            nudges.try_acquire("nagged", false, &rate, at(n)).unwrap();
+            nudges.try_acquire("nagged", PasswordProof::Unproven, &rate, at(n)).unwrap();
         }
         for n in 0..MOST + MOST / 2 {
-            nudges.try_acquire(&format!("user{n}"), false, &rate, at(10)).unwrap();
+            nudges.try_acquire(&format!("user{n}"), PasswordProof::Unproven, &rate, at(10)).unwrap();
         }
         assert!(nudges.lock().unproven.len() <= MOST);
-        assert_eq!(nudges.try_acquire("alice", true, &rate, at(11)), Ok(()));
-        assert_eq!(nudges.try_acquire("bob", false, &rate, at(11)), Ok(()));
+        assert_eq!(nudges.try_acquire("alice", PasswordProof::Proven, &rate, at(11)), Ok(()));
+        assert_eq!(nudges.try_acquire("bob", PasswordProof::Unproven, &rate, at(11)), Ok(()));
         // Invented names do not raise the limit of any user.
-        assert_eq!(nudges.try_acquire("nagged", false, &rate, at(11)), Err(RefusalReason::TooManyPushes));
+        assert_eq!(
+            nudges.try_acquire("nagged", PasswordProof::Unproven, &rate, at(11)),
+            Err(RefusalReason::TooManyPushes)
+        );
     }
 
     #[test]
     fn those_without_the_password_neither_use_up_nor_pause_the_questions_of_who_has_it() {
         let (nudges, rate) = (PushRateLimiter::default(), PushRate::default());
-        while nudges.try_acquire("alice", false, &rate, at(0)).is_ok() {}
-        nudges.record_denial("alice", false, at(1));
-        let asked = (0..30).filter(|n| nudges.try_acquire("alice", true, &rate, at(2 + n)).is_ok()).count();
+        while nudges.try_acquire("alice", PasswordProof::Unproven, &rate, at(0)).is_ok() {}
+        nudges.record_denial("alice", PasswordProof::Unproven, at(1));
+        let asked = (0..30)
+            .filter(|n| nudges.try_acquire("alice", PasswordProof::Proven, &rate, at(2 + n)).is_ok())
+            .count();
         assert_eq!(asked, usize::try_from(rate.per_hour).unwrap());
-        nudges.record_denial("alice", true, at(40));
-        assert_eq!(nudges.try_acquire("alice", false, &rate, at(41)), Err(RefusalReason::JustDenied));
+        nudges.record_denial("alice", PasswordProof::Proven, at(40));
+        assert_eq!(
+            nudges.try_acquire("alice", PasswordProof::Unproven, &rate, at(41)),
+            Err(RefusalReason::JustDenied)
+        );
     }
 
     #[test]

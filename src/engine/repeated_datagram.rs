@@ -11,8 +11,8 @@ use super::evaluation::Evidence;
 use super::pending_login::{PendingLogin, known_by};
 use super::port::{Account, AttemptFinding, EnrolledToken, RememberedLoginDigest, SpendPasscode, TokenMatch};
 use super::{
-    AcceptReason, AttemptSource, Decision, Engine, IssuedChallenge, LoginAttempt, Outcome, PasscodeTag,
-    RefusalReason, UserAttributes,
+    AcceptReason, AttemptSource, ChallengedLogin, Decision, Engine, LoginAttempt, Outcome, PacketRole,
+    PasscodeTag, RefusalReason, UserAttributes,
 };
 use crate::types::{Mode, Timestamp, TokenId, UserId, UserName};
 use std::sync::Arc;
@@ -51,8 +51,8 @@ impl DecisionBasis {
 }
 
 impl EarlierDecision {
-    /// What to keep of a decision that is being sent, already in words. `is_answer`: its datagram answered a challenge of ours.
-    pub fn new(decision: &Decision, is_answer: bool) -> Option<Self> {
+    /// What to keep of a decision that is being sent, already in words, on a datagram of this role.
+    pub fn new(decision: &Decision, role: PacketRole) -> Option<Self> {
         let (user, basis) = (decision.user.clone()?, decision.basis.clone()?);
         let outcome = match &decision.outcome {
             Outcome::Accept(accepted) => match accepted.reason {
@@ -75,7 +75,8 @@ impl EarlierDecision {
             }
             Outcome::Pending(_) | Outcome::Refuse(_) => return None,
         };
-        let answer = is_answer.then(|| decision.grants.as_ref().map(UserAttributes::without_keys));
+        let answer =
+            (role == PacketRole::Answer).then(|| decision.grants.as_ref().map(UserAttributes::without_keys));
         Some(Self { user, basis, answer, outcome })
     }
 
@@ -145,7 +146,7 @@ impl EarlierDecision {
         let reason = RefusalReason::ChallengeRepeated;
         match &self.outcome {
             EarlierOutcome::Challenged { state, message, echo } if decision.reason() == reason.into() => {
-                let challenge = IssuedChallenge { reason, question: None, state: state.clone() };
+                let challenge = ChallengedLogin { reason, question: None, state: state.clone() };
                 let outcome = Outcome::Challenge(challenge);
                 Decision { outcome, message: message.clone(), echo: *echo, ..decision }
             }

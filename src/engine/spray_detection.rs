@@ -80,25 +80,34 @@ impl std::fmt::Display for SprayAlarm {
     }
 }
 
+/// What is done with a failure.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FailureUse {
+    /// It is counted.
+    Record,
+    /// It is only asked what it would come to.
+    Preview,
+}
+
 impl SprayDetector {
     /// A failure without a proven password.
     pub(super) fn record_failure(&self, client: &str, user: &str, now: Timestamp) -> SprayEffect {
-        self.notice_failure(client, user, now, true)
+        self.notice_failure(client, user, now, FailureUse::Record)
     }
 
     /// By how much such a failure would be held back now. Changes nothing.
     pub(super) fn delay_now(&self, client: &str, user: &str, now: Timestamp) -> Duration {
-        self.notice_failure(client, user, now, false).hold
+        self.notice_failure(client, user, now, FailureUse::Preview).hold
     }
 
-    fn notice_failure(&self, client: &str, user: &str, now: Timestamp, is_counted: bool) -> SprayEffect {
+    fn notice_failure(&self, client: &str, user: &str, now: Timestamp, failure: FailureUse) -> SprayEffect {
         let name = hash(user);
-        let noticed = self.at_client(client, name, now, is_counted);
-        if self.at_user(name, now, is_counted) { SprayEffect { hold: HOLD, ..noticed } } else { noticed }
+        let noticed = self.at_client(client, name, now, failure);
+        if self.at_user(name, now, failure) { SprayEffect { hold: HOLD, ..noticed } } else { noticed }
     }
 
     /// Whether a name is being guessed at.
-    fn at_user(&self, name: u64, now: Timestamp, is_counted: bool) -> bool {
+    fn at_user(&self, name: u64, now: Timestamp, failure: FailureUse) -> bool {
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         if users.len() >= USERS && !users.contains_key(&name) {
             users.retain(|_, counted| now.since(counted.since) < WINDOW);
@@ -111,13 +120,13 @@ impl SprayDetector {
             counted = NameFailures { since: now, count: counted.count.min(FAILURES) / 2 };
         }
         counted.count = counted.count.saturating_add(1);
-        if is_counted {
+        if failure == FailureUse::Record {
             users.insert(name, counted);
         }
         counted.count > FAILURES
     }
 
-    fn at_client(&self, client: &str, name: u64, now: Timestamp, is_counted: bool) -> SprayEffect {
+    fn at_client(&self, client: &str, name: u64, now: Timestamp, failure: FailureUse) -> SprayEffect {
         let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
         if clients.len() >= CLIENTS && !clients.contains_key(client) {
             clients.retain(|_, watched| now.since(watched.last) < WINDOW);
@@ -128,9 +137,9 @@ impl SprayDetector {
         }
         let new = || ClientNames { since: now, names: Vec::new(), last: now, told: None };
         let mut looked_at = None;
-        let watched = match is_counted {
-            true => clients.entry(client.to_owned()).or_insert_with(new),
-            false => looked_at.insert(clients.get(client).cloned().unwrap_or_else(new)),
+        let watched = match failure {
+            FailureUse::Record => clients.entry(client.to_owned()).or_insert_with(new),
+            FailureUse::Preview => looked_at.insert(clients.get(client).cloned().unwrap_or_else(new)),
         };
         watched.last = now;
         let is_spray = watched.names.len() >= NAMES;

@@ -4,7 +4,7 @@
 
 use super::instance::MfaModule;
 use crate::app::DatagramDigest;
-use crate::engine::{DatagramRecord, Decision, EarlierDecision};
+use crate::engine::{DatagramRecord, Decision, EarlierDecision, PacketRole};
 use crate::freeradius::{Rcode, Request};
 use std::sync::Arc;
 
@@ -34,8 +34,8 @@ impl MfaModule {
 
     /// Holds an accept until the guard lets it pass.
     pub(super) fn hold_accept(&self, request: &mut Request<'_>, decision: &Decision) {
-        let is_answer = self.answers_challenge(request).is_some();
-        if let Some(decision) = EarlierDecision::new(decision, is_answer) {
+        let role = PacketRole::for_challenge(self.answers_challenge(request).as_ref());
+        if let Some(decision) = EarlierDecision::new(decision, role) {
             request.note_beside(Arc::new(decision));
         }
     }
@@ -60,8 +60,8 @@ impl MfaModule {
 
     /// Keeps a challenge that is being put.
     pub(super) fn keep_challenge(&self, request: &mut Request<'_>, decision: &Decision) {
-        let is_answer = self.answers_challenge(request).is_some();
-        if let (Some(app), Some(decision)) = (&self.app, EarlierDecision::new(decision, is_answer))
+        let role = PacketRole::for_challenge(self.answers_challenge(request).as_ref());
+        if let (Some(app), Some(decision)) = (&self.app, EarlierDecision::new(decision, role))
             && let Some(key) = self.datagram_key(request)
         {
             app.keep_decision(key, Arc::new(decision));

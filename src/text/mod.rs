@@ -13,7 +13,7 @@ use crate::config::profile::{
 };
 use crate::config::texts::{LanguageTexts, TextKey, TextVariable, Texts};
 use crate::engine::prompt::{Question, QuestionKind, QuestionOption};
-use crate::engine::{Decision, Outcome, RefusalReason, RefusedLogin};
+use crate::engine::{Decision, Outcome, Reason, RefusalReason};
 use crate::types::{Factor, Secret, is_invisible};
 use page::ClientPage;
 use std::time::Duration;
@@ -213,7 +213,7 @@ impl ClientVoice {
         let quote = refused.quote.as_ref().filter(|_| is_quoted);
         let said = match quote {
             Some(quote) => Some(visible_text(quote)).filter(|quote| !quote.is_empty()),
-            None => self.refusal_text(refused, decision.proven),
+            None => self.refusal_text(&decision),
         };
         match said.filter(|_| self.has_last_challenge && decision.last_state().is_some()) {
             Some(why) => {
@@ -222,7 +222,7 @@ impl ClientVoice {
             None => {
                 let message = match quote {
                     Some(quote) => self.quoted_lines(quote),
-                    None => self.refusal_lines(refused, decision.proven),
+                    None => self.refusal_lines(&decision),
                 };
                 Decision { message, ..without_last_challenge(decision) }
             }
@@ -241,17 +241,18 @@ impl ClientVoice {
 
     /// The values of Reply-Message of a refusal, or none: the one text of all, unless who is refused knows the password and may
     /// read why.
-    fn refusal_lines(&self, refused: &RefusedLogin, is_proven: bool) -> Vec<String> {
-        if refused.reason == RefusalReason::Cancelled {
+    fn refusal_lines(&self, decision: &Decision) -> Vec<String> {
+        if decision.reason() == Reason::Cancelled {
             return self.restart_lines();
         }
-        let text = self.refusal_text(refused, is_proven);
+        let text = self.refusal_text(decision);
         self.text_lines(&text.unwrap_or_else(|| self.fill_text(TextKey::Refused, &[])))
     }
 
     /// Why the login is refused, if the user may read it.
-    fn refusal_text(&self, refused: &RefusedLogin, is_proven: bool) -> Option<String> {
-        let is_told = match (refused.reason, is_proven) {
+    fn refusal_text(&self, decision: &Decision) -> Option<String> {
+        let refused = decision.refused()?;
+        let is_told = match (refused.reason, decision.proven) {
             (RefusalReason::Cancelled, _) => false,
             // What the user has to do next.
             (RefusalReason::CodesSent | RefusalReason::MustEnroll | RefusalReason::Invited, true) => true,

@@ -161,7 +161,7 @@ fn all_refusals_have_one_text_without_a_verified_password() {
     for reason in RefusalReason::ALL.iter().copied().filter(|reason| *reason != RefusalReason::Cancelled) {
         let locked = Some(Duration::from_secs(60));
         assert_eq!(
-            english.refusal_lines(&RefusedLogin { locked, ..reason.into() }, false),
+            english.refusal_lines(&refused(reason).map_refusal(|refused| refused.locked = locked)),
             Vec::<String>::new(),
             "{reason:?}"
         );
@@ -192,8 +192,9 @@ fn proven(reason: RefusalReason) -> Decision {
 fn verified_password_shows_the_reason_unless_turned_off() {
     let english = voice("generic", "en");
     let locked = Some(Duration::from_secs(61));
-    let told =
-        |reason| english.refusal_lines(&RefusedLogin { locked, ..RefusedLogin::from(reason) }, true).concat();
+    let told = |reason| {
+        english.refusal_lines(&proven(reason).map_refusal(|refused| refused.locked = locked)).concat()
+    };
     assert_eq!(told(RefusalReason::Locked), "Your account is locked for 2 min.");
     assert_eq!(told(RefusalReason::SpentCode), "This code was already used. Wait for the next one.");
     assert_eq!(told(RefusalReason::LockedByProvider), "Your account is locked. Ask your help desk.");
@@ -204,9 +205,13 @@ fn verified_password_shows_the_reason_unless_turned_off() {
     );
     assert_eq!(told(RefusalReason::Fraud), "", "the reason of a fraud report is not shown");
     let silent = words(|config| config.client.explain = ExplainRefusals::No).voice_for([], []);
-    assert!(silent.refusal_lines(&RefusedLogin { locked, ..RefusalReason::Locked.into() }, true).is_empty());
+    assert!(
+        silent
+            .refusal_lines(&proven(RefusalReason::Locked).map_refusal(|refused| refused.locked = locked))
+            .is_empty()
+    );
     assert_eq!(
-        silent.refusal_lines(&RefusalReason::CodesSent.into(), true),
+        silent.refusal_lines(&proven(RefusalReason::CodesSent)),
         ["Passcodes were sent. Log in with one of them."],
         "what to do next"
     );

@@ -5,7 +5,7 @@ use super::datagrams::DatagramOutcome;
 use super::open_waits::{AGAIN, CLAIM};
 use super::table::HandlingMode;
 use super::*;
-use crate::engine::{Decision, IssuedChallenge, Outcome, Reason, RefusalReason};
+use crate::engine::{ChallengedLogin, Decision, Outcome, Reason, RefusalReason};
 use crate::types::{Secret, Timestamp, UserName};
 use crate::waiting::loopback_packet::tests::signed_request;
 use crate::wire::kind::STATE;
@@ -332,7 +332,7 @@ fn number_found_late_sends_the_packet_back() {
     rig.park(&seat);
     assert!(matches!(rig.waits.assign_user(id, &asked("alice"), Some("42")), AdoptOutcome::Alone(_)));
     let (reason, state) = (RefusalReason::Challenged, "state".to_owned());
-    let outcome = Outcome::Challenge(IssuedChallenge { reason, question: None, state });
+    let outcome = Outcome::Challenge(ChallengedLogin { reason, question: None, state });
     let challenge = Decision::new(Some(alice()), outcome);
     rig.waits.show(id, challenge);
     assert_eq!((rig.answer(), rig.redeem(&seat)), (11, Some(Reason::Challenged)));

@@ -4,7 +4,9 @@ use crate::site::{Site, Try, enrol, name, step, tag};
 use proptest::prelude::*;
 use rlm_mfa::config::FailureLimits;
 use rlm_mfa::engine::port::AttemptFinding;
-use rlm_mfa::engine::{FailureBudget, FailureCounts, Gate, PasswordProof, Reason, SourceFailures, Strikes};
+use rlm_mfa::engine::{
+    FailureBudget, FailureCounts, Gate, PacketRole, PasswordProof, Reason, SourceFailures, Strikes,
+};
 use rlm_mfa::types::Timestamp;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,7 +52,7 @@ struct Person {
 impl Person {
     fn settle(&mut self, attempt: &Try) -> Reason {
         let limits = FailureLimits::default();
-        let standing = PasswordProof::from_password_status(attempt.password, false);
+        let standing = PasswordProof::from_password_status(attempt.password, PacketRole::First);
         let is_proven = standing != PasswordProof::Unproven;
         let source = (attempt.station, is_proven);
         let before = FailureCounts {

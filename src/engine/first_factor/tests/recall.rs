@@ -109,7 +109,7 @@ fn datagram_that_comes_again_takes_no_use_of_it() {
     let site = remembering(0, 30);
     let in_datagram = |field: &str, datagram| LoginAttempt { datagram, ..login(field, 0) };
     let again = |decision: &Decision| {
-        DatagramRecord::Again(Arc::new(EarlierDecision::new(decision, false).expect("an accept")))
+        DatagramRecord::Again(Arc::new(EarlierDecision::new(decision, PacketRole::First).expect("an accept")))
     };
     let first = site.decide(in_datagram("secret,111111", DatagramRecord::New));
     assert_eq!(site.reason(in_datagram("secret,111111", again(&first))), Reason::Repeated);

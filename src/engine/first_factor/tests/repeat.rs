@@ -8,7 +8,8 @@ fn new(attempt: LoginAttempt) -> LoginAttempt {
 }
 
 fn again(attempt: LoginAttempt, decision: &Decision) -> LoginAttempt {
-    let earlier = EarlierDecision::new(decision, attempt.request.state.is_some()).expect("may be repeated");
+    let earlier = EarlierDecision::new(decision, PacketRole::for_challenge(attempt.request.state.as_ref()))
+        .expect("may be repeated");
     LoginAttempt { datagram: DatagramRecord::Again(Arc::new(earlier)), ..attempt }
 }
 
@@ -19,7 +20,7 @@ fn passcode_that_was_spent_by_it_is_right_again_and_the_password_is_asked_about(
     let repeated = site.decide(again(append("secret,111111"), &first));
     assert_eq!((repeated.reason(), repeated.token()), (Reason::Repeated, Some("totp1")));
     assert!(repeated.grants.is_some() && repeated.proven);
-    assert!(EarlierDecision::new(&repeated, false).is_none(), "its time is not prolonged");
+    assert!(EarlierDecision::new(&repeated, PacketRole::First).is_none(), "its time is not prolonged");
     assert_eq!(site.asked(), 2);
     site.knows.say(Err(AuthFailure::Wrong));
     assert_eq!(site.reason(again(append("secret,111111"), &first)), Reason::WrongPassword);
@@ -40,9 +41,9 @@ fn decision_holds_for_its_own_user_passcode_and_mode() {
     }
     let tunnelled = site.decide(append("secret,222222"));
     assert_eq!(tunnelled.reason(), Reason::Right);
-    assert!(EarlierDecision::new(&tunnelled, false).is_none(), "nothing is kept of a tunnel");
+    assert!(EarlierDecision::new(&tunnelled, PacketRole::First).is_none(), "nothing is kept of a tunnel");
     let refused = site.decide(new(append("secret,444444")));
-    assert!(EarlierDecision::new(&refused, false).is_none(), "nor of a refusal");
+    assert!(EarlierDecision::new(&refused, PacketRole::First).is_none(), "nor of a refusal");
 }
 
 #[test]
@@ -80,7 +81,7 @@ fn answer_to_somebody_elses_question_is_a_password_and_not_repeated() {
     site.knows.say(Ok(person().into()));
     let told = site.decide(new(answer(&asked, "1234")));
     assert_eq!(told.verdict(), Verdict::Challenge, "the second factor is next");
-    assert!(EarlierDecision::new(&told, true).is_none());
+    assert!(EarlierDecision::new(&told, PacketRole::Answer).is_none());
 }
 
 #[test]
