@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use rlm_mfa::config::entra::{EntraMfa, EntraVerdict, error_code_row};
-use rlm_mfa::directory::fuzz::entra::{is_tenant, read};
+use rlm_mfa::directory::fuzz::entra::{check_tenant, read};
 use serde_json::Value;
 
 fuzz_target!(|octets: &[u8]| {
@@ -36,7 +36,7 @@ fuzz_target!(|octets: &[u8]| {
                 }
             }
         }
-        match is_tenant(status, octets) {
+        match check_tenant(status, octets) {
             Ok(()) => assert!(status == 200),
             Err(text) => assert!(!text.contains(char::is_control), "{text}"),
         }

@@ -5,6 +5,7 @@
 //! `transport = clear`), and none is in an error text.
 
 mod entra;
+mod host_health;
 mod ldap;
 mod radius;
 

@@ -60,7 +60,7 @@ pub(super) fn read(config: &EntraOptions, answer: &HttpAnswer) -> Result<(), Aut
 }
 
 /// Whether the tenant is there, by its metadata (OpenID Connect Discovery 1.0, section 4.2).
-pub(super) fn is_tenant(config: &EntraOptions, answer: &HttpAnswer) -> Result<(), String> {
+pub(super) fn check_tenant(config: &EntraOptions, answer: &HttpAnswer) -> Result<(), String> {
     #[derive(Deserialize)]
     struct Metadata {
         #[serde(rename = "token_endpoint")]

@@ -22,8 +22,8 @@ pub fn read(status: u16, octets: &[u8], mfa: EntraMfa) -> Result<(), AuthFailure
 /// # Errors
 ///
 /// It is not, in words.
-pub fn is_tenant(status: u16, octets: &[u8]) -> Result<(), String> {
-    answer::is_tenant(&config(EntraMfa::Optional), &HttpAnswer::of(status, octets.to_vec()))
+pub fn check_tenant(status: u16, octets: &[u8]) -> Result<(), String> {
+    answer::check_tenant(&config(EntraMfa::Optional), &HttpAnswer::of(status, octets.to_vec()))
 }
 
 fn config(mfa: EntraMfa) -> EntraOptions {

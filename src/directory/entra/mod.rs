@@ -186,7 +186,7 @@ impl EntraState {
     async fn probe_token(&self) -> Result<String, String> {
         let call = HttpCall::get(self.metadata.clone()).header("accept", "application/json");
         let described = self.send(call).await.map_err(|why| why.to_string())?;
-        answer::is_tenant(&self.config, &described)?;
+        answer::check_tenant(&self.config, &described)?;
         let mut drawn = [[0; 16]; 2];
         for octets in &mut drawn {
             getrandom::fill(octets).map_err(|why| format!("random numbers: {why}"))?;

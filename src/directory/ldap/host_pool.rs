@@ -1,20 +1,19 @@
-//! The hosts in their order, which of them is well, and the connections that are kept to each.
+//! The hosts in their order, and the connections that are kept to each.
 //!
-//! A host that failed is left out for a while, so that it costs one login its time and not all of them. When the while is over,
-//! it is tried beside the logins, which meanwhile go to the others. Where no other is left, one login at a time tries it.
+//! A host that failed is left out for a while ([`HostHealth`]). When the pause is over, it is tried beside the logins, which
+//! meanwhile go to the others. Where no other is left, one login at a time tries it.
 
+use super::super::host_health::{FailureWeight, HostHealth};
 use super::connector::LdapConnector;
 use super::error::LdapFault;
 use super::session::LdapSession;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The first pause after a failure, doubled with each further one, and the longest.
-const PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// How long one try of a host may take.
 const LONGEST_TRY: Duration = Duration::from_secs(30);
-/// A failure that took no longer than this may be had again by everybody.
+/// A failure that took no longer than this may be repeated by every login.
 const CHEAP: Duration = Duration::from_millis(250);
 /// How many connections of a kind are kept to one host, and for how long.
 const SPARE: usize = 64;
@@ -31,24 +30,17 @@ pub(super) enum ConnectionUse {
 
 pub(super) struct LdapHost {
     pub(super) line: LdapConnector,
-    state: Mutex<LdapHostState>,
+    pub(super) health: HostHealth,
+    /// Whether the last failure took long, or harms: then every login but one keeps away.
+    is_costly: AtomicBool,
+    kept: Mutex<KeptSessions>,
 }
 
+/// Connections that are kept, by what they are for.
 #[derive(Default)]
-struct LdapHostState {
-    down: Option<LdapHostDown>,
+struct KeptSessions {
     search: Vec<LdapSession>,
     user: Vec<LdapSession>,
-}
-
-struct LdapHostDown {
-    until: Instant,
-    pause: Duration,
-    /// A login is trying it; if that does not report back, the next one may try after `until`.
-    is_tried: bool,
-    /// It takes long to fail, or harms: everybody but one keeps away.
-    is_costly: bool,
-    why: String,
 }
 
 /// Hosts that a login may ask, and a host that should be tried.
@@ -59,17 +51,22 @@ pub(super) struct LdapHostOrder {
 
 impl LdapHost {
     pub(super) fn new(line: LdapConnector) -> Arc<Self> {
-        Arc::new(Self { line, state: Mutex::default() })
+        Arc::new(Self {
+            line,
+            health: HostHealth::new(LONGEST_TRY),
+            is_costly: AtomicBool::new(false),
+            kept: Mutex::default(),
+        })
     }
 
-    fn lock_state(&self) -> MutexGuard<'_, LdapHostState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock_kept(&self) -> MutexGuard<'_, KeptSessions> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A kept connection, the one that was used last.
     pub(super) fn take_connection(&self, purpose: ConnectionUse) -> Option<LdapSession> {
-        let mut state = self.lock_state();
-        let kept = state.kept_connections(purpose);
+        let mut sessions = self.lock_kept();
+        let kept = sessions.for_use(purpose);
         loop {
             let mut session = kept.pop()?;
             if session.used.elapsed() > IDLE {
@@ -85,8 +82,8 @@ impl LdapHost {
 
     /// Keeps a connection that is well. That it is shows that the host is.
     pub(super) fn keep_connection(&self, purpose: ConnectionUse, session: LdapSession) {
-        let mut state = self.lock_state();
-        let kept = state.kept_connections(purpose);
+        let mut sessions = self.lock_kept();
+        let kept = sessions.for_use(purpose);
         if kept.len() >= SPARE {
             kept.remove(0);
         }
@@ -95,64 +92,29 @@ impl LdapHost {
 
     /// Lets go of all connections: something is wrong with one.
     pub(super) fn drop_connections(&self) {
-        let mut state = self.lock_state();
-        state.search.clear();
-        state.user.clear();
+        *self.lock_kept() = KeptSessions::default();
     }
 
     /// Records that the host has answered.
-    pub(super) fn is_well(&self) {
-        self.lock_state().down = None;
+    pub(super) fn record_success(&self) {
+        self.health.record_success(Instant::now());
     }
 
-    /// It has not, for this long.
-    pub(super) fn has_failed(&self, fault: &LdapFault, took: Duration, now: Instant) {
+    /// Records that the host has failed after this time.
+    pub(super) fn record_failure(&self, fault: &LdapFault, took: Duration, now: Instant) {
         self.drop_connections();
-        let mut state = self.lock_state();
         let is_costly = took > CHEAP || matches!(fault, LdapFault::Refused(_) | LdapFault::Silent(_));
-        let pause = match &state.down {
-            None => PAUSE,
-            Some(down) if down.is_tried => down.pause.saturating_mul(2).min(LONGEST_PAUSE),
-            // Others who were under way to it are no further failures.
-            Some(down) => down.pause,
-        };
-        let why = fault.text().to_owned();
-        state.down =
-            Some(LdapHostDown { until: next_try(now, pause), pause, is_tried: false, is_costly, why });
-    }
-
-    /// Why it is left out, if it is.
-    pub(super) fn why_down(&self) -> Option<String> {
-        self.lock_state().down.as_ref().map(|down| down.why.clone())
-    }
-
-    /// Whether it is time to try it again; if so, this caller alone does.
-    fn is_due(&self, now: Instant) -> bool {
-        match &mut self.lock_state().down {
-            Some(down) if now >= down.until => {
-                (down.until, down.is_tried) = (next_try(now, LONGEST_TRY), true);
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Whether it is left out, and due to be tried.
-    pub(super) fn is_tried(&self) -> bool {
-        self.lock_state().down.as_ref().is_some_and(|down| down.is_tried)
+        self.is_costly.store(is_costly, Ordering::Relaxed);
+        let _ = self.health.record_failure(fault.text(), FailureWeight::Certain, now);
     }
 
     fn is_cheap(&self) -> bool {
-        self.lock_state().down.as_ref().is_none_or(|down| !down.is_costly)
+        !self.is_costly.load(Ordering::Relaxed)
     }
 }
 
-fn next_try(now: Instant, pause: Duration) -> Instant {
-    now.checked_add(pause).unwrap_or(now)
-}
-
-impl LdapHostState {
-    fn kept_connections(&mut self, purpose: ConnectionUse) -> &mut Vec<LdapSession> {
+impl KeptSessions {
+    fn for_use(&mut self, purpose: ConnectionUse) -> &mut Vec<LdapSession> {
         match purpose {
             ConnectionUse::Search => &mut self.search,
             ConnectionUse::User => &mut self.user,
@@ -162,8 +124,8 @@ impl LdapHostState {
 
 /// Those that are well, in their order; then those that are not but cost nothing to try.
 pub(super) fn host_order(hosts: &[Arc<LdapHost>], now: Instant) -> LdapHostOrder {
-    let (well, down): (Vec<_>, Vec<_>) = hosts.iter().cloned().partition(|host| host.why_down().is_none());
-    let (due, resting): (Vec<_>, Vec<_>) = down.into_iter().partition(|host| host.is_due(now));
+    let (well, down): (Vec<_>, Vec<_>) = hosts.iter().cloned().partition(|host| !host.health.is_down());
+    let (due, resting): (Vec<_>, Vec<_>) = down.into_iter().partition(|host| host.health.start_trial(now));
     let resting = resting.into_iter().filter(|host| host.is_cheap());
     match well.is_empty() {
         true => LdapHostOrder { ask: due.into_iter().chain(resting).collect(), probe: Vec::new() },
@@ -173,6 +135,7 @@ pub(super) fn host_order(hosts: &[Arc<LdapHost>], now: Instant) -> LdapHostOrder
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::host_health::PAUSE;
     use super::*;
     use crate::config::tree::Section;
     use crate::config::{Config, read_text};
@@ -200,15 +163,15 @@ mod tests {
     fn dead_host_is_left_out_until_somebody_has_seen_it_alive() {
         let (hosts, now) = (hosts(), Instant::now());
         assert_eq!(told(&hosts, now), (vec!["a", "b"], vec![]));
-        hosts[0].has_failed(&silent(), LONG, now);
+        hosts[0].record_failure(&silent(), LONG, now);
         assert_eq!(told(&hosts, now), (vec!["b"], vec![]));
         let later = now + PAUSE;
         assert_eq!(told(&hosts, later), (vec!["b"], vec!["a"]));
         assert_eq!(told(&hosts, later), (vec!["b"], vec![]), "one looks after it");
-        hosts[0].has_failed(&silent(), LONG, later);
+        hosts[0].record_failure(&silent(), LONG, later);
         assert_eq!(told(&hosts, later + PAUSE), (vec!["b"], vec![]), "the pause has doubled");
         assert_eq!(told(&hosts, later + 2 * PAUSE), (vec!["b"], vec!["a"]));
-        hosts[0].is_well();
+        hosts[0].record_success();
         assert_eq!(told(&hosts, later), (vec!["a", "b"], vec![]));
     }
 
@@ -216,7 +179,7 @@ mod tests {
     fn where_all_are_dead_one_login_at_a_time_finds_out() {
         let (hosts, now) = (hosts(), Instant::now());
         for host in &hosts {
-            host.has_failed(&silent(), LONG, now);
+            host.record_failure(&silent(), LONG, now);
         }
         assert_eq!(told(&hosts, now), (vec![], vec![]));
         assert_eq!(told(&hosts, now + PAUSE), (vec!["a", "b"], vec![]));
@@ -226,9 +189,9 @@ mod tests {
     #[test]
     fn what_costs_nothing_is_tried_last() {
         let (hosts, now) = (hosts(), Instant::now());
-        hosts[0].has_failed(&LdapFault::Unreachable("refused".into()), Duration::ZERO, now);
+        hosts[0].record_failure(&LdapFault::Unreachable("refused".into()), Duration::ZERO, now);
         assert_eq!(told(&hosts, now), (vec!["b", "a"], vec![]));
-        hosts[1].has_failed(&LdapFault::Refused("account".into()), Duration::ZERO, now);
+        hosts[1].record_failure(&LdapFault::Refused("account".into()), Duration::ZERO, now);
         assert_eq!(told(&hosts, now), (vec!["a"], vec![]));
     }
 }

@@ -211,9 +211,9 @@ impl LdapState {
             }
             match answer {
                 Ok(answer) => {
-                    host.is_well();
+                    host.record_success();
                     // Whose turn it was, too, and did not come.
-                    asked.filter(|host| host.is_tried()).for_each(look_after);
+                    asked.filter(|host| host.health.is_tried()).for_each(look_after);
                     return answer;
                 }
                 Err(LdapFault::Settled(text)) => {
@@ -225,14 +225,14 @@ impl LdapState {
                 }
                 Err(fault) => {
                     why.push(format!("{}: {}", host.line.host, fault.text()));
-                    host.has_failed(&fault, start.elapsed(), Instant::now());
+                    host.record_failure(&fault, start.elapsed(), Instant::now());
                 }
             }
         }
         let left_out =
             self.hosts.iter().filter(|host| !order.ask.iter().any(|asked| Arc::ptr_eq(asked, host)));
         why.extend(left_out.filter_map(|host| {
-            Some(format!("{}: left out for a while: {}", host.line.host, host.why_down()?))
+            Some(format!("{}: left out for a while: {}", host.line.host, host.health.outage_reason()?))
         }));
         Err(BackendUnavailable(why.join("; ")).into())
     }
@@ -376,10 +376,10 @@ impl LdapState {
         });
         match tried.await.map_err(silent).flatten() {
             Ok(session) => {
-                host.is_well();
+                host.record_success();
                 host.keep_connection(purpose, session);
             }
-            Err(fault) => host.has_failed(&fault, start.elapsed(), Instant::now()),
+            Err(fault) => host.record_failure(&fault, start.elapsed(), Instant::now()),
         }
     }
 
@@ -407,7 +407,7 @@ impl LdapState {
                 )));
             }
         }
-        self.has_users(&mut session).await?;
+        self.check_has_users(&mut session).await?;
         let account = match &config.account {
             SearchAccount::Service(..) => "takes the service account",
             SearchAccount::Nobody | SearchAccount::User(_) => "is searched anonymously",
@@ -418,7 +418,7 @@ impl LdapState {
 
 impl LdapState {
     /// For `mfa doctor`: whether any user could be found by name.
-    async fn has_users(&self, session: &mut LdapSession) -> Result<(), LdapFault> {
+    async fn check_has_users(&self, session: &mut LdapSession) -> Result<(), LdapFault> {
         let attribute = &self.config.username_attribute;
         let named = format!("({attribute}=*)");
         let fit = self.config.filter.as_ref().map(|filter| format!("(&{filter}{named})"));

@@ -1,6 +1,7 @@
 //! One host: its sockets, and what one request comes to there.
 
-use super::host_health::RadiusHostHealth;
+use super::super::host_health::FailureEffect;
+use super::host_order::RadiusHostHealth;
 use super::udp_channel::{AnswerProof, IdentifierLease, IgnoredDatagram, RequestEvent, UdpChannel};
 use crate::config::radius::RadiusOptions;
 use std::net::SocketAddr;
@@ -99,11 +100,12 @@ impl RadiusHost {
         let sent = Instant::now();
         let asked = self.exchange_once(tries, request).await;
         match &asked {
-            Ok(_) => self.health.is_well(Instant::now()),
+            Ok(_) => self.health.record_success(Instant::now()),
             Err(RadiusFault::Busy) => {}
             Err(fault) => {
                 // What comes in its name shows only that the host is up.
-                if self.health.has_failed(&fault.to_string(), sent, Instant::now()) {
+                let effect = self.health.record_failure(&fault.to_string(), sent, Instant::now());
+                if effect == FailureEffect::LeftOut {
                     self.lock_channels().clear();
                     self.turn.fetch_add(1, Ordering::Relaxed);
                 }

@@ -10,7 +10,7 @@
 #[doc(hidden)]
 pub mod fuzz;
 mod host;
-mod host_health;
+mod host_order;
 mod packet;
 mod udp_channel;
 
@@ -24,7 +24,7 @@ use crate::engine::provider::ProviderFuture;
 use crate::types::{Secret, UserName};
 use data_encoding::HEXLOWER;
 use host::{OtherHost, RadiusAnswer, RadiusFault, RadiusHost, RetryLimit};
-use host_health::host_order;
+use host_order::host_order;
 use packet::RequestDraft;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -133,7 +133,7 @@ impl RadiusState {
             order.ask.iter().chain(&order.trial).any(|asked| Arc::ptr_eq(asked, host))
         };
         why.extend(self.hosts.iter().filter(|host| !is_asked(host)).filter_map(|host| {
-            Some(format!("{}: left out for a while: {}", host.name, host.health.why_down()?))
+            Some(format!("{}: left out for a while: {}", host.name, host.health.outage_reason()?))
         }));
         Err(BackendUnavailable(why.join("; ")))
     }
@@ -156,7 +156,7 @@ impl RadiusState {
         let asked = host.send_until_answered(tries, |id, authenticator| {
             packet::status_request(id, authenticator, nas_identifier, secret)
         });
-        asked.await.map(|_| host.health.has_told(Instant::now()))
+        asked.await.map(|_| host.health.record_report(Instant::now()))
     }
 
     /// Sees whether a host that was left out is there again. If it says nothing, that is for the next login to find out.
