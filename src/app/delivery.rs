@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::engine::messenger::{Messenger, TextMessage};
 use crate::factor::message;
+use crate::types::SetupError;
 use std::time::Duration;
 
 pub use crate::factor::message::{DeliveryRefusal, DeliveryResult, RelayProbe as ProbedRelay};
@@ -12,7 +13,7 @@ pub use crate::factor::message::{DeliveryRefusal, DeliveryResult, RelayProbe as 
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub fn send(config: &Config, message: TextMessage) -> Result<Option<DeliveryResult>, String> {
+pub fn send(config: &Config, message: TextMessage) -> Result<Option<DeliveryResult>, SetupError> {
     let messages = message::open(config)?.filter(|messages| messages.can_send(message.factor));
     messages.map(|messages| run(messages.deliver_message(message))).transpose()
 }
@@ -22,7 +23,7 @@ pub fn send(config: &Config, message: TextMessage) -> Result<Option<DeliveryResu
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub fn probe_relays(config: &Config) -> Result<Vec<ProbedRelay>, String> {
+pub fn probe_relays(config: &Config) -> Result<Vec<ProbedRelay>, SetupError> {
     match message::open(config)? {
         Some(messages) => run(messages.probe_all()),
         None => Ok(Vec::new()),
@@ -30,9 +31,9 @@ pub fn probe_relays(config: &Config) -> Result<Vec<ProbedRelay>, String> {
 }
 
 /// Runs a future on a new runtime, for callers that have none.
-pub(super) fn run<T>(work: impl Future<Output = T>) -> Result<T, String> {
+pub(super) fn run<T>(work: impl Future<Output = T>) -> Result<T, SetupError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|why| format!("nothing to try it with: {why}"))?;
+    let runtime = runtime.map_err(|why| SetupError::System(format!("nothing to try it with: {why}")))?;
     let result = runtime.block_on(work);
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(result)

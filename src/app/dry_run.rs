@@ -28,7 +28,9 @@ use crate::engine::{
 use crate::factor::{Factors, message, push};
 use crate::passwords::backend_router::BackendRouter;
 use crate::text::ClientVoice;
-use crate::types::{Factor, FactorChoice, Mode, Passcode, Printable, Secret, Timestamp, UserName};
+use crate::types::{
+    Factor, FactorChoice, Mode, Passcode, Printable, Secret, SetupError, Timestamp, UserName,
+};
 use crate::waiting::AttemptFingerprint;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -108,7 +110,11 @@ pub struct RecordedCalls {
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub fn dry_run(config: &Config, store: Arc<dyn Store>, trial: DryRunRequest) -> Result<DryRunReport, String> {
+pub fn dry_run(
+    config: &Config,
+    store: Arc<dyn Store>,
+    trial: DryRunRequest,
+) -> Result<DryRunReport, SetupError> {
     let seen = CallLog::default();
     let provider = push::open(&config.push)?;
     let told = provider.as_ref().map(|provider| (provider.name(), provider.tells_ways()));
@@ -121,8 +127,7 @@ pub fn dry_run(config: &Config, store: Arc<dyn Store>, trial: DryRunRequest) -> 
     let standing = Arc::new(AcceptingBackend::new(config, &trial)?);
     let authorities = Some(BackendRouter::assuming_accepts(config, &standing));
     let outside = Dependencies { store, verify, provider, messages, authorities };
-    let app =
-        App::build_with(Arc::new(config.clone()), outside, PATIENCE).map_err(|error| error.to_string())?;
+    let app = App::build_with(Arc::new(config.clone()), outside, PATIENCE)?;
     let grants = standing.resolve_user().ok().and_then(|person| {
         let name = UserName::parse(trial.user.as_bytes(), &config.names).ok()?;
         app.shared.engine.user_attributes(&name, &person).ok()
@@ -247,7 +252,7 @@ struct AcceptingBackend {
 }
 
 impl AcceptingBackend {
-    fn new(config: &Config, trial: &DryRunRequest) -> Result<Self, String> {
+    fn new(config: &Config, trial: &DryRunRequest) -> Result<Self, SetupError> {
         let user = UserName::parse(trial.user.as_bytes(), &config.names);
         let user = user.unwrap_or_else(|_| UserName::from_canonical(""));
         let is_own = PasswordStatus::initial_for(config, trial.mode).is_ours_to_check();

@@ -3,8 +3,21 @@
 use super::services::LoginServices;
 use crate::config::policy::UnenrolledRule;
 use crate::engine::messenger::TextMessage;
+use crate::engine::port::Unavailable;
+use crate::engine::provider::ProviderError;
 use crate::text::ClientVoice;
 use crate::types::{Factor, Printable, UserName};
+
+/// Why an enrolment link cannot be sent.
+#[derive(Debug, thiserror::Error)]
+enum LinkFault {
+    #[error("no mailbox is registered, or no mail relay is set")]
+    NoMailbox,
+    #[error(transparent)]
+    Store(#[from] Unavailable),
+    #[error(transparent)]
+    Relay(#[from] ProviderError),
+}
 
 impl LoginServices {
     /// Sends the enrolment link to the mailbox of the user it was decided for, and nowhere else.
@@ -15,17 +28,18 @@ impl LoginServices {
         }
     }
 
-    async fn send_link(&self, user: &UserName, voice: &ClientVoice) -> Result<(), String> {
+    async fn send_link(&self, user: &UserName, voice: &ClientVoice) -> Result<(), LinkFault> {
         let link = match &self.config.policy.unenrolled {
             UnenrolledRule::Enroll(enroll) => enroll.enrolment_link(user.as_str()),
             UnenrolledRule::Reject | UnenrolledRule::Accept(_) => None,
         };
-        let mail = self.engine.registered_mailbox(user).await.map_err(|error| error.to_string())?;
+        let mail = self.engine.registered_mailbox(user).await?;
         let (Some(link), Some(to), Some(messages)) = (link, mail, &self.messages) else {
-            return Err("no mailbox is registered, or no mail relay is set".to_owned());
+            return Err(LinkFault::NoMailbox);
         };
         let (subject, text) = voice.invitation_mail(&self.config.issuer, user.as_str(), &link);
         let message = TextMessage { factor: Factor::Email, to: to.as_str().to_owned(), subject, text };
-        messages.send(message).await.map(drop).map_err(|trouble| trouble.to_string())
+        messages.send(message).await?;
+        Ok(())
     }
 }

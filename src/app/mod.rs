@@ -30,8 +30,10 @@ pub use dry_run::{DryRunReport, DryRunRequest, FakePasswordBackend, RecordedCall
 pub use earlier_decisions::DatagramDigest;
 pub use entropy::draw_entropy;
 pub use login_packet::{LoginPacket, LoginProgress, WaitMode};
+pub use open::OpenError;
 pub use probe::{
-    ProbedHost, ProviderProbe, find_person, probe_directory, probe_entra, probe_provider, probe_radius,
+    LookupError, ProbedHost, ProviderProbe, find_person, probe_directory, probe_entra, probe_provider,
+    probe_radius,
 };
 pub use services::App;
 pub use sync::{

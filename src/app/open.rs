@@ -13,7 +13,7 @@ use crate::operations::metered::MeteredClient;
 use crate::operations::metrics::InstanceMetrics;
 use crate::passwords::backend_router::BackendRouter;
 use crate::store::{self, SqliteStore};
-use crate::types::{Factor, Secret};
+use crate::types::{Factor, Secret, SetupError};
 use crate::waiting::OpenWaits;
 use crate::waiting::open_challenges::OpenChallenges;
 use crate::waiting::responder::{self, BoundSocket, Responder};
@@ -22,17 +22,27 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 
+/// Why an instance cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The store cannot be used.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// Something else that the configuration asks for cannot be set up.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+}
+
 impl App {
     /// Checks whether an instance could be opened, without opening the store. Files that the provider needs are read.
     ///
     /// # Errors
     ///
     /// A sentence that names the option and the file.
-    pub fn check_startable(config: &Config) -> Result<(), String> {
+    pub fn check_startable(config: &Config) -> Result<(), SetupError> {
         push::open(&config.push)?;
         message::open(config)?;
         directory::open(config)?;
-        directory::radius_backend(config)?;
         directory::entra_backend(config).map(drop)
     }
 
@@ -46,12 +56,12 @@ impl App {
         config: Arc<Config>,
         threads: usize,
         lost: responder::LostHandler,
-    ) -> Result<Self, store::Error> {
-        let provider = push::open(&config.push).map_err(store::Error::Other)?;
-        let messages = message::open(&config).map_err(store::Error::Other)?;
+    ) -> Result<Self, OpenError> {
+        let provider = push::open(&config.push)?;
+        let messages = message::open(&config)?;
         let messages = messages.map(|messages| -> Arc<dyn Messenger> { messages });
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&config.store)?);
-        let authorities = BackendRouter::open(&config, Arc::clone(&store)).map_err(store::Error::Other)?;
+        let authorities = BackendRouter::open(&config, Arc::clone(&store))?;
         let outside = Dependencies { store, verify: verify(&config), provider, messages, authorities };
         let mut app = Self::build_with(config, outside, PATIENCE)?;
         app.threads = Arc::new(Semaphore::new((threads / 4).max(1)));
@@ -63,11 +73,11 @@ impl App {
         config: Arc<Config>,
         outside: Dependencies,
         patience: Duration,
-    ) -> Result<Self, store::Error> {
+    ) -> Result<Self, SetupError> {
         let Dependencies { store, verify, provider, messages, authorities } = outside;
-        let failed = |what: &str, why: &dyn std::fmt::Display| store::Error::Other(format!("{what}: {why}"));
+        let failed = |what: &str, why: &dyn std::fmt::Display| SetupError::System(format!("{what}: {why}"));
         let mut tag_key = [0; 32];
-        getrandom::fill(&mut tag_key).map_err(|why| failed("the system gives no random numbers", &why))?;
+        getrandom::fill(&mut tag_key).map_err(SetupError::no_random_numbers)?;
         let tag_key = Secret::new(tag_key);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -120,9 +130,8 @@ impl App {
         })
     }
 
-    pub(super) fn start_responder(&mut self, lost: responder::LostHandler) -> Result<(), store::Error> {
-        let failed =
-            |why: std::io::Error| store::Error::Other(format!("the responder does not start: {why}"));
+    pub(super) fn start_responder(&mut self, lost: responder::LostHandler) -> Result<(), SetupError> {
+        let failed = |why: std::io::Error| SetupError::System(format!("the responder does not start: {why}"));
         let socket = self.shared.waits.responder_socket().map_err(failed)?;
         let (waits, metrics) = (Arc::clone(&self.shared.waits), Arc::clone(&self.shared.metrics));
         let refused = Box::new(move |kind| metrics.count_refused_datagram(kind));

@@ -4,6 +4,7 @@ use super::clock::now;
 use super::services::App;
 use crate::operations::control::{self, ControlServer};
 use crate::operations::metrics::InstanceMetrics;
+use crate::types::SetupError;
 use crate::waiting::OpenWaits;
 use axum::Router;
 use axum::http::StatusCode;
@@ -38,13 +39,15 @@ impl App {
     /// # Errors
     ///
     /// A sentence that names the option: the address of `listen` cannot be used.
-    pub fn start_services(&mut self, name: &str, warn: &dyn Fn(&str)) -> Result<(), String> {
+    pub fn start_services(&mut self, name: &str, warn: &dyn Fn(&str)) -> Result<(), SetupError> {
         let Some(runtime) = &self.runtime else { return Ok(()) };
         let _context = runtime.enter();
         let (waits, metrics) = (Arc::clone(&self.shared.waits), Arc::clone(&self.shared.metrics));
         if let Some(address) = self.shared.config.metrics.listen {
-            let listener = listen_for_metrics(address)
-                .map_err(|why| format!("metrics {{ listen = {address} }}: {why}: choose another port"))?;
+            let listener = listen_for_metrics(address).map_err(|why| {
+                let why = format!("metrics {{ listen = {address} }}: {why}: choose another port");
+                SetupError::Missing(why)
+            })?;
             let router = metrics_router(Arc::clone(&waits), Arc::clone(&metrics));
             runtime.spawn(async move { axum::serve(listener, router).await });
         }

@@ -1,7 +1,7 @@
 //! `mfa token add`: a new token, its secret made or taken over, handed to the user as otpauth URI and QR code.
 
 use super::context::CommandContext;
-use super::error::{CommandAnswer, Error};
+use super::error::{CommandAnswer, Error, UnreadableArgument};
 use super::output::{self, OutputFormat};
 use super::{input, qr};
 use crate::config::Config;
@@ -60,10 +60,10 @@ pub(super) struct EnrolArguments {
     #[arg(long)]
     algorithm: Option<Algorithm>,
     /// Digits of a code: 6, 7 or 8 [default: 6]
-    #[arg(long, value_parser = |text: &str| number(text).and_then(|n| Digits::new(n).map_err(|e| e.to_string())))]
+    #[arg(long, value_parser = |text: &str| number(text).and_then(|n| Digits::new(n).map_err(|e| UnreadableArgument(e.to_string()))))]
     digits: Option<Digits>,
     /// totp: seconds for which a code is shown, 15 to 300 [default: 30]
-    #[arg(long, value_name = "SECONDS", value_parser = |text: &str| number(text).and_then(|n| Period::new(n).map_err(|e| e.to_string())))]
+    #[arg(long, value_name = "SECONDS", value_parser = |text: &str| number(text).and_then(|n| Period::new(n).map_err(|e| UnreadableArgument(e.to_string()))))]
     period: Option<Period>,
     /// hotp: the counter of the token's next code [default: 0]
     #[arg(long, value_parser = clap::value_parser!(u64).range(..=i64::MAX as u64))]
@@ -85,8 +85,8 @@ pub(super) struct EnrolArguments {
     force: bool,
 }
 
-fn number(text: &str) -> Result<u64, String> {
-    text.parse().map_err(|_| "not a number".to_owned())
+fn number(text: &str) -> Result<u64, UnreadableArgument> {
+    text.parse().map_err(|_| UnreadableArgument("not a number".to_owned()))
 }
 
 /// What the command line names, opened before the store is: it may be root's alone.

@@ -35,6 +35,11 @@ pub(super) enum Error {
     Interrupted,
 }
 
+/// Why an argument cannot be read; clap names the option.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct UnreadableArgument(pub(super) String);
+
 impl Error {
     /// The exit status, as the help and the man page list them.
     pub(super) const fn exit_status(&self) -> u8 {

@@ -1,6 +1,6 @@
 //! What a command reads: codes and PINs without echo, secrets from files, times and durations, a yes.
 
-use super::error::Error;
+use super::error::{Error, UnreadableArgument};
 use crate::types::{Mailbox, Passcode, Secret, Timestamp};
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
@@ -92,18 +92,18 @@ pub(super) fn confirm(question: &str) -> Result<(), Error> {
 }
 
 /// A mailbox such as `alice@example.test`, or nothing.
-pub(super) fn mailbox(text: &str) -> Result<String, String> {
+pub(super) fn mailbox(text: &str) -> Result<String, UnreadableArgument> {
     match text {
         "" => Ok(String::new()),
-        text => {
-            Mailbox::parse(text).map(|mailbox| mailbox.as_str().to_owned()).map_err(|bad| bad.to_string())
-        }
+        text => Mailbox::parse(text)
+            .map(|mailbox| mailbox.as_str().to_owned())
+            .map_err(|bad| UnreadableArgument(bad.to_string())),
     }
 }
 
 /// A length of time such as `2h`, `90m` or `1d`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let bad = |_| "a length of time such as 90s, 30m, 2h or 7d".to_owned();
+pub(super) fn duration(text: &str) -> Result<Duration, UnreadableArgument> {
+    let bad = |_| UnreadableArgument("a length of time such as 90s, 30m, 2h or 7d".to_owned());
     let span: jiff::Span = text.parse().map_err(bad)?;
     let length = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(bad)?;
     Duration::try_from(length).map_err(bad)

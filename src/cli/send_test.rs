@@ -47,7 +47,7 @@ pub(super) fn run(
         }
     };
     let message = TextMessage { factor, to: to.clone(), subject: "Test".to_owned(), text: Secret::new(TEXT) };
-    let sent = app::send(&config, message).map_err(Error::Unavailable)?;
+    let sent = app::send(&config, message).map_err(|error| Error::Unavailable(error.to_string()))?;
     let sent = sent.ok_or_else(|| Error::Unavailable(format!("there is no {section}: configure one")))?;
     let refusals: Vec<_> = sent
         .refusals

@@ -181,7 +181,7 @@ fn password() -> Result<String, Error> {
         let why = "a person who gets the database can guess it";
         output::note(format_args!("the password has less than {SHORT} characters: {why}"));
     }
-    crate::passwords::hash_password(&password).map_err(Error::Unavailable)
+    crate::passwords::hash_password(&password).map_err(|error| Error::Unavailable(error.to_string()))
 }
 
 fn list(context: &CommandContext) -> Result<CommandAnswer, Error> {
@@ -248,7 +248,8 @@ fn or_dash(text: String) -> String {
 /// What the directory says of the user.
 fn in_directory(context: &CommandContext, typed: &str) -> Result<CommandAnswer, Error> {
     let user = &context.name(typed)?;
-    let found = app::find_person(&context.config, user, typed).map_err(Error::Unavailable)?;
+    let found = app::find_person(&context.config, user, typed)
+        .map_err(|error| Error::Unavailable(error.to_string()))?;
     let person = match found {
         Ok(person) => person,
         Err(denied) => {

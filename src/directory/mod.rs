@@ -18,28 +18,35 @@ pub mod fuzz {
 }
 
 pub use entra::EntraBackend;
-pub use ldap::{
-    ChangeMarker, LdapDirectory, LdapHostProbe, ListRequest, ListResult, ListedUser, UserDetails,
-};
+pub use ldap::{ChangeMarker, LdapDirectory, ListRequest, ListResult, ListedUser, UserDetails};
 pub use radius::RadiusBackend;
 
 use crate::config::Config;
-use crate::types::{Secret, decode};
+use crate::types::{ProbeFault, Secret, SetupError, decode};
 use zeroize::Zeroizing;
+
+/// The result of probing one host, for `mfa doctor`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostProbe {
+    /// The host's name.
+    pub host: String,
+    /// What works, or what does not.
+    pub found: Result<String, ProbeFault>,
+}
 
 /// The directory of `ldap { }`, if there is one. Nothing is asked yet; files are read.
 ///
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub fn open(config: &Config) -> Result<Option<LdapDirectory>, String> {
+pub fn open(config: &Config) -> Result<Option<LdapDirectory>, SetupError> {
     let country = config.sms.country_code.clone();
     config
         .ldap
         .as_ref()
         .map(|ldap| LdapDirectory::new(ldap, &config.names, country))
         .transpose()
-        .map_err(|why| format!("ldap: {why}"))
+        .map_err(|why| why.in_section("ldap"))
 }
 
 /// Entra ID as `entra { }` has it, if it is there. Nothing is asked yet; files are read.
@@ -47,18 +54,14 @@ pub fn open(config: &Config) -> Result<Option<LdapDirectory>, String> {
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub fn entra_backend(config: &Config) -> Result<Option<EntraBackend>, String> {
+pub fn entra_backend(config: &Config) -> Result<Option<EntraBackend>, SetupError> {
     let entra = config.entra.as_ref().map(|entra| EntraBackend::new(entra, &config.names));
-    entra.transpose().map_err(|why| format!("entra: {why}"))
+    entra.transpose().map_err(|why| why.in_section("entra"))
 }
 
 /// The servers of `radius { }`, if there are any. Nothing is asked yet.
-///
-/// # Errors
-///
-/// A sentence that names the option.
-pub fn radius_backend(config: &Config) -> Result<Option<RadiusBackend>, String> {
-    Ok(config.radius.as_ref().map(RadiusBackend::new))
+pub fn radius_backend(config: &Config) -> Option<RadiusBackend> {
+    config.radius.as_ref().map(RadiusBackend::new)
 }
 
 /// A password as directories want it: UTF-8 (RFC 4513, section 5.1.3). One that is not is taken for Windows-1252, as

@@ -1,6 +1,7 @@
 //! Attributes of the server's dictionary.
 
 use super::bindings as c;
+use super::server_error::ServerError;
 use super::text::CText;
 use std::ffi::CStr;
 use std::ptr::NonNull;
@@ -102,7 +103,7 @@ pub fn attribute_by_number(number: u8) -> Result<Attribute, MissingAttribute> {
 /// # Errors
 ///
 /// A sentence, if the name is taken by an attribute of another type or no number is free.
-pub fn register_attribute(name: &str, kind: AttributeKind) -> Result<Attribute, String> {
+pub fn register_attribute(name: &str, kind: AttributeKind) -> Result<Attribute, ServerError> {
     let wanted = match kind {
         AttributeKind::String => c::PW_TYPE_STRING,
         AttributeKind::Octets => c::PW_TYPE_OCTETS,
@@ -112,34 +113,39 @@ pub fn register_attribute(name: &str, kind: AttributeKind) -> Result<Attribute, 
         return if known.data_type() == wanted {
             Ok(known)
         } else {
-            Err(format!("attribute {name} exists in the dictionary with another type: remove it there"))
+            Err(attribute_error(name, " exists in the dictionary with another type: remove it there"))
         };
     }
-    let text = CText::new(name).map_err(|why| format!("attribute {name:?} {why}"))?;
+    let text = CText::new(name).map_err(|why| ServerError::text(format!("attribute {name:?}"), why))?;
     // SAFETY: numbers go in, a pointer to an entry or NULL comes out.
     let free = (3900..4000).find(|number| unsafe { c::dict_attrbyvalue(*number, 0) }.is_null());
     let number = free
         .and_then(|number| i32::try_from(number).ok())
-        .ok_or("no attribute number from 3900 to 3999 is free")?;
+        .ok_or_else(|| ServerError::Refused("no attribute number from 3900 to 3999 is free".to_owned()))?;
     // SAFETY: flags are a plain struct for which zeroes mean "none"; the name ends in NUL and is copied.
     let added = unsafe { c::dict_addattr(text.as_ptr(), number, 0, wanted, std::mem::zeroed()) };
     if added < 0 {
-        return Err(format!("attribute {name}: {}", last_error()));
+        return Err(attribute_error(name, &format!(": {}", last_error())));
     }
-    find_attribute(name).map_err(|error| error.to_string())
+    find_attribute(name).map_err(|error| ServerError::Refused(error.to_string()))
 }
 
 /// Gives a name to a value of an integer attribute.
-pub fn register_value(attribute: &str, name: &str, value: u16) -> Result<(), String> {
+pub fn register_value(attribute: &str, name: &str, value: u16) -> Result<(), ServerError> {
     let text = |text: &str| {
-        CText::new(text).map_err(|why| format!("value {name:?} of {attribute:?}: {text:?} {why}"))
+        CText::new(text)
+            .map_err(|why| ServerError::text(format!("value {name:?} of {attribute:?}: {text:?}"), why))
     };
     let (of, value_name) = (text(attribute)?, text(name)?);
     // SAFETY: both strings end in NUL and are copied.
     match unsafe { c::dict_addvalue(value_name.as_ptr(), of.as_ptr(), i32::from(value)) } {
         0 => Ok(()),
-        _ => Err(format!("value {name:?} of {attribute:?}: {}", last_error())),
+        _ => Err(ServerError::Refused(format!("value {name:?} of {attribute:?}: {}", last_error()))),
     }
+}
+
+fn attribute_error(name: &str, why: &str) -> ServerError {
+    ServerError::Attribute { name: name.to_owned(), why: why.to_owned() }
 }
 
 fn last_error() -> String {

@@ -27,6 +27,7 @@ mod panics;
 mod park;
 mod pool;
 mod request;
+mod server_error;
 mod table;
 mod text;
 mod wire;
@@ -39,6 +40,7 @@ pub use log::{LogLevel, write_log};
 pub use park::ParkError;
 pub use pool::HomePool;
 pub use request::{AttributeList, Request, code};
+pub use server_error::ServerError;
 pub use table::{InstanceSetup, Module, ModuleTable, Rcode, SectionMethod};
 
 /// What was built for what; `mfa doctor` finds it in the installed module.

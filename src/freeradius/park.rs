@@ -54,7 +54,7 @@ impl Request<'_> {
     /// # Errors
     ///
     /// Why not.
-    pub fn can_park(&self) -> Result<(), ParkError> {
+    pub fn check_parkable(&self) -> Result<(), ParkError> {
         // SAFETY: S1; fields are read.
         let (tunnelled, port) = unsafe {
             let request = self.raw();
@@ -78,7 +78,7 @@ impl Request<'_> {
     ///
     /// Why it cannot be.
     pub fn park_request(&mut self, pool: &HomePool) -> Result<(), ParkError> {
-        self.can_park()?;
+        self.check_parkable()?;
         let destination = super::find_attribute("Home-Server-Pool").map_err(|_| ParkError::Memory)?;
         for attribute in DIVERSIONS.iter().filter_map(|name| super::find_attribute(name).ok()) {
             self.remove(AttributeList::Control, attribute);

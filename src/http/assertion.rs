@@ -1,6 +1,6 @@
 //! What a client with a key says instead of a secret: a signed assertion (RFC 7523, section 2.2).
 
-use crate::types::{Secret, Timestamp};
+use crate::types::{Secret, SetupError, Timestamp};
 use crate::{files, tls};
 use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::errors::Result as Signed;
@@ -12,12 +12,30 @@ use std::path::Path;
 /// Octets that the file of a private key may have.
 const MOST_PEM: u64 = 256 * 1024;
 
+/// The option that names the file of a private key.
+const KEY_FILE: &str = "private_key_file";
+
+/// What is wrong with a key that cannot sign.
+const UNUSABLE: &str = "no private key that can be used: it has to be RSA of 2048 bits or more, P-256, P-384 or Ed25519, in PEM, \
+                        without a password (openssl pkcs8 -topk8 -nocrypt converts others)";
+
 /// Its `client_assertion_type`.
 pub(crate) const KIND: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// How long an assertion is good for, in seconds; and where Entra ID asks for it, which allows 5 to 10 minutes.
 const LIFE: u64 = 60;
 const LIFE_AT_ENTRA: u64 = 600;
+
+/// Why an assertion cannot be signed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SigningError {
+    /// The system gives no random numbers.
+    #[error("random numbers: {0}")]
+    Random(#[from] getrandom::Error),
+    /// The private key cannot sign.
+    #[error("private_key_file: {0}")]
+    Key(#[from] jsonwebtoken::errors::Error),
+}
 
 /// Signs assertions.
 pub(crate) struct AssertionSigner {
@@ -31,7 +49,7 @@ impl AssertionSigner {
     /// # Errors
     ///
     /// A sentence that names `private_key_file`.
-    pub(crate) fn open(file: &Path, id: Option<String>) -> Result<Self, String> {
+    pub(crate) fn open(file: &Path, id: Option<String>) -> Result<Self, SetupError> {
         let (key, algorithm) = read(file, &pem(file)?)?;
         Ok(Self { key, header: Box::new(Header { kid: id, ..Header::new(algorithm) }) })
     }
@@ -41,11 +59,11 @@ impl AssertionSigner {
     /// # Errors
     ///
     /// A sentence that names `private_key_file` or `certificate_file`; also if they do not belong together.
-    pub(crate) fn of_certificate(certificate: &Path, file: &Path) -> Result<Self, String> {
+    pub(crate) fn of_certificate(certificate: &Path, file: &Path) -> Result<Self, SetupError> {
         let pem = pem(file)?;
         let (key, algorithm) = read(file, &pem)?;
         if algorithm != Algorithm::RS256 {
-            return Err(format!("private_key_file {}: has to be RSA", file.display()));
+            return Err(SetupError::option(KEY_FILE, file.display(), "has to be RSA"));
         }
         let certificate = tls::certificate_of(certificate, pem.expose())?;
         let mark = BASE64URL_NOPAD.encode(&Sha256::digest(certificate));
@@ -57,10 +75,10 @@ impl AssertionSigner {
     ///
     /// # Errors
     ///
-    /// A message that may name `private_key_file`.
-    pub(crate) fn sign(&self, client: &str, audience: &str, now: Timestamp) -> Result<String, String> {
+    /// The system gives no random numbers, or the key cannot sign.
+    pub(crate) fn sign(&self, client: &str, audience: &str, now: Timestamp) -> Result<String, SigningError> {
         let mut id = [0; 16];
-        getrandom::fill(&mut id).map_err(|error| format!("random numbers: {error}"))?;
+        getrandom::fill(&mut id)?;
         let seconds = now.as_seconds();
         let is_for_entra = self.header.x5t_s256.is_some();
         let mut claims = json!({
@@ -74,19 +92,18 @@ impl AssertionSigner {
         if is_for_entra && let Some(claims) = claims.as_object_mut() {
             claims.insert("nbf".to_owned(), seconds.into());
         }
-        jsonwebtoken::encode(&self.header, &claims, &self.key)
-            .map_err(|error| format!("private_key_file: {error}"))
+        Ok(jsonwebtoken::encode(&self.header, &claims, &self.key)?)
     }
 }
 
-fn pem(file: &Path) -> Result<Secret, String> {
-    let read = files::read(file, MOST_PEM)
-        .map_err(|error| format!("private_key_file {}: {error}", file.display()))?;
+fn pem(file: &Path) -> Result<Secret, SetupError> {
+    let read =
+        files::read(file, MOST_PEM).map_err(|error| SetupError::option(KEY_FILE, file.display(), error))?;
     Ok(Secret::new(read))
 }
 
 /// The key in a file, and the algorithm that it signs by: the first one that it can.
-fn read(file: &Path, pem: &Secret) -> Result<(EncodingKey, Algorithm), String> {
+fn read(file: &Path, pem: &Secret) -> Result<(EncodingKey, Algorithm), SetupError> {
     type FromPem = fn(&[u8]) -> Signed<EncodingKey>;
     const KINDS: [(Algorithm, FromPem); 4] = [
         (Algorithm::RS256, EncodingKey::from_rsa_pem),
@@ -98,11 +115,5 @@ fn read(file: &Path, pem: &Secret) -> Result<(EncodingKey, Algorithm), String> {
         .iter()
         .filter_map(|(algorithm, from)| Some((from(pem.expose()).ok()?, *algorithm)))
         .find(|(key, algorithm)| jsonwebtoken::crypto::sign(b"", key, *algorithm).is_ok())
-        .ok_or_else(|| {
-            format!(
-                "private_key_file {}: no private key that can be used: it has to be RSA of 2048 bits or more, P-256, P-384 \
-                 or Ed25519, in PEM, without a password (openssl pkcs8 -topk8 -nocrypt converts others)",
-                file.display()
-            )
-        })
+        .ok_or_else(|| SetupError::option(KEY_FILE, file.display(), UNUSABLE))
 }

@@ -12,6 +12,7 @@ pub(crate) use reqwest::header::{HeaderMap, HeaderName};
 
 use crate::config::push;
 use crate::tls;
+use crate::types::SetupError;
 use reqwest::header::HeaderValue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -108,7 +109,7 @@ impl HttpClient {
     /// # Errors
     ///
     /// A sentence that names the option and the file; also if neither has any certificate.
-    pub(crate) fn new(config: &push::HttpOptions) -> Result<Self, String> {
+    pub(crate) fn new(config: &push::HttpOptions) -> Result<Self, SetupError> {
         tls::install_crypto_provider();
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
@@ -121,22 +122,23 @@ impl HttpClient {
             .user_agent(concat!("rlm_mfa/", env!("CARGO_PKG_VERSION")));
         builder = match &config.proxy {
             Some(proxy) => {
-                builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(|e| format!("proxy {proxy}: {e}"))?)
+                let found = reqwest::Proxy::all(proxy.clone());
+                builder.proxy(found.map_err(|why| SetupError::option("proxy", proxy, why))?)
             }
             None => builder.no_proxy(),
         };
         if let Some(path) = &config.ca_file {
-            let bad = |why: &dyn std::fmt::Display| format!("ca_file {}: {why}", path.display());
             let found = tls::load_certificates(path)?;
             let found: Result<Vec<_>, _> =
                 found.iter().map(|der| reqwest::Certificate::from_der(der)).collect();
-            builder = builder.tls_certs_merge(found.map_err(|why| bad(&why))?);
+            builder = builder
+                .tls_certs_merge(found.map_err(|why| SetupError::option("ca_file", path.display(), why))?);
         }
         let inner = builder.build().map_err(|e| {
-            format!(
+            SetupError::System(format!(
                 "HTTP client: {}; \"ca_file\" names certificates where the system has none",
                 tls::error_line(&e)
-            )
+            ))
         })?;
         let room = RequestSlots {
             calls: Semaphore::new(CALLS),

@@ -1,5 +1,6 @@
 //! Applies a decision to a request.
 
+use super::attributes::UnfitReplyValue;
 use super::instance::{LoginNote, MfaModule, shown_user};
 use super::outcome;
 use super::request_state::ExemptBy;
@@ -109,9 +110,8 @@ impl MfaModule {
         }
         match &decision.outcome {
             Outcome::Accept(_) => {
-                if let Err(name) = self.add_user_attributes(request, decision) {
-                    let line =
-                        format!("{}: {name}: not a value of this attribute: see reply {{ }}", self.name);
+                if let Err(unfit) = self.add_user_attributes(request, decision) {
+                    let line = format!("{}: {unfit}", self.name);
                     request.log(LogLevel::Error, &line);
                     request.failure("no value for an attribute of the reply");
                     return Rcode::Fail;
@@ -143,7 +143,11 @@ impl MfaModule {
     }
 
     /// Adds the groups and reply attributes of an accepted user.
-    fn add_user_attributes(&self, request: &mut Request<'_>, decision: &Decision) -> Result<(), String> {
+    fn add_user_attributes(
+        &self,
+        request: &mut Request<'_>,
+        decision: &Decision,
+    ) -> Result<(), UnfitReplyValue> {
         let Some(grants) = &decision.grants else { return Ok(()) };
         self.attributes.set_grants(request, grants, &self.told)
     }

@@ -11,7 +11,7 @@ use crate::config::reply::ReplyRule;
 use crate::config::tree::Section;
 use crate::engine::{Decision, UserAttributes};
 use crate::freeradius::{
-    Attribute, AttributeKind, AttributeList, MissingAttribute, Request, code, find_attribute,
+    Attribute, AttributeKind, AttributeList, MissingAttribute, Request, ServerError, code, find_attribute,
     register_attribute, register_value,
 };
 use std::collections::BTreeMap;
@@ -82,7 +82,7 @@ pub(super) struct ModuleAttributes {
 
 impl ModuleAttributes {
     /// Adds the module's attributes to the dictionary, before unlang that names them is compiled.
-    pub(super) fn register_attributes() -> Result<(), String> {
+    pub(super) fn register_attributes() -> Result<(), ServerError> {
         for name in [
             "MFA-User",
             "MFA-Group",
@@ -410,13 +410,13 @@ impl ModuleAttributes {
     }
 
     /// What an accept carries: the user's groups on the control list, and reply attributes. A value that is not valid
-    /// for its attribute: `false`, and its name.
+    /// for its attribute is an error.
     pub(super) fn set_grants(
         &self,
         request: &mut Request<'_>,
         grants: &UserAttributes,
         told: &ReplyAttributes,
-    ) -> Result<(), String> {
+    ) -> Result<(), UnfitReplyValue> {
         let known = request.values(AttributeList::Control, self.mfa_group);
         for group in
             grants.groups.iter().flatten().filter(|group| !known.contains(&group.as_bytes().to_vec()))
@@ -424,9 +424,9 @@ impl ModuleAttributes {
             request.add_text(AttributeList::Control, self.mfa_group, 0, group);
         }
         for (name, value) in &grants.reply {
-            let Some((attribute, tag)) = told.0.get(name) else { return Err(name.clone()) };
+            let Some((attribute, tag)) = told.0.get(name) else { return Err(UnfitReplyValue(name.clone())) };
             if !request.add_text(AttributeList::Reply, *attribute, *tag, value) {
-                return Err(name.clone());
+                return Err(UnfitReplyValue(name.clone()));
             }
         }
         forwarded_attributes::add_to_reply(request, &grants.raw);
@@ -494,27 +494,45 @@ impl ReplyAttributes {
     }
 }
 
+/// Why a reply cannot have an attribute of `reply { }`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ReplyAttributeFault {
+    #[error(
+        "{0}: not in the server's dictionary: check its spelling, and the $INCLUDE lines of raddb/dictionary"
+    )]
+    Unknown(String),
+    #[error("{0}: holds other attributes: name one of those")]
+    Group(String),
+    #[error("{0}: every answer has its own: remove it")]
+    Protocol(String),
+    #[error("{0}: the tag must be a number from 0 to 31")]
+    Tag(String),
+    #[error("{name}: \"{value}\" is no value of it: see its VALUE lines and its type in the dictionary")]
+    Value { name: String, value: String },
+}
+
+/// A value of a user that does not fit the attribute of this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}: not a value of this attribute: see reply {{ }}")]
+pub(super) struct UnfitReplyValue(String);
+
 /// The attribute of that name, and its tag; or why the reply cannot have it with such a value.
-fn find_told(name: &str, template: &NameTemplate) -> Result<(Attribute, u8), String> {
+fn find_told(name: &str, template: &NameTemplate) -> Result<(Attribute, u8), ReplyAttributeFault> {
     let (bare, tag) = name.split_once(':').unwrap_or((name, "0"));
-    let attribute = find_attribute(bare).map_err(|MissingAttribute(bare)| {
-        format!("{bare}: not in the server's dictionary: check its spelling, and the $INCLUDE lines of raddb/dictionary")
-    })?;
+    let named = || name.to_owned();
+    let attribute =
+        find_attribute(bare).map_err(|MissingAttribute(bare)| ReplyAttributeFault::Unknown(bare))?;
     if !attribute.has_text() {
-        return Err(format!("{name}: holds other attributes: name one of those"));
+        return Err(ReplyAttributeFault::Group(named()));
     }
     if OWN.contains(&bare) {
-        return Err(format!("{name}: every answer has its own: remove it"));
+        return Err(ReplyAttributeFault::Protocol(named()));
     }
-    let Ok(tag @ 0..=31) = tag.parse::<u8>() else {
-        return Err(format!("{name}: the tag must be a number from 0 to 31"));
-    };
+    let Ok(tag @ 0..=31) = tag.parse::<u8>() else { return Err(ReplyAttributeFault::Tag(named())) };
     // What is known of a user only is looked at when they log in.
     let fixed = template.fill_template(&|_| None).ok();
     match fixed.filter(|value| !attribute.reads(value)) {
-        Some(value) => Err(format!(
-            "{name}: \"{value}\" is no value of it: see its VALUE lines and its type in the dictionary"
-        )),
+        Some(value) => Err(ReplyAttributeFault::Value { name: named(), value }),
         None => Ok((attribute, tag)),
     }
 }

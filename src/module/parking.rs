@@ -9,7 +9,9 @@ use super::outcome;
 use crate::app::{App, LoginPacket, WaitMode};
 use crate::config::{FirstFactor, ServerTimers};
 use crate::engine::{Decision, Reason, Verdict};
-use crate::freeradius::{AttributeList, HomePool, InstanceSetup, LogLevel, Rcode, Request, code, write_log};
+use crate::freeradius::{
+    AttributeList, HomePool, InstanceSetup, LogLevel, Rcode, Request, ServerError, code, write_log,
+};
 use crate::waiting::{AttemptFingerprint, ParkedHandle};
 use std::time::Duration;
 
@@ -18,7 +20,11 @@ fn pool_name(name: &str) -> String {
 }
 
 /// Checks that a pool can be made for this instance, as far as the configuration shows.
-pub(super) fn check_parkable(setup: &InstanceSetup, name: &str, timers: &ServerTimers) -> Result<(), String> {
+pub(super) fn check_parkable(
+    setup: &InstanceSetup,
+    name: &str,
+    timers: &ServerTimers,
+) -> Result<(), ServerError> {
     if timers.proxies { HomePool::check_name(setup, &pool_name(name)) } else { Ok(()) }
 }
 
@@ -28,7 +34,7 @@ pub(super) fn home_pool(
     name: &str,
     app: &App,
     timers: &ServerTimers,
-) -> Result<Option<HomePool>, String> {
+) -> Result<Option<HomePool>, ServerError> {
     if !timers.proxies {
         let config = app.config();
         if config.push.provider.is_some() || config.first_factor == FirstFactor::Own {
@@ -44,7 +50,7 @@ pub(super) fn home_pool(
     let (address, secret) = app.responder_address();
     let pool =
         HomePool::make_pool(setup, &pool_name(name), name, address.port(), secret, timers.response_window());
-    pool.map(Some).map_err(|why| format!("requests cannot be parked: {why}"))
+    pool.map(Some)
 }
 
 impl MfaModule {
@@ -59,7 +65,7 @@ impl MfaModule {
         let voice =
             self.reply_voice(request).with_client_name(if sends { request.client_name() } else { None });
         let limit = limit.map(|seconds| Duration::from_secs(seconds.into()));
-        let can_park = self.pool.is_some() && request.can_park().is_ok();
+        let can_park = self.pool.is_some() && request.check_parkable().is_ok();
         LoginPacket {
             fingerprint: AttemptFingerprint {
                 digest,

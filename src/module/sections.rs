@@ -8,7 +8,7 @@ use super::login::TrafficKind;
 use super::request_state::{ExemptBy, RequestState};
 use super::ticket::{TicketPurpose, TunnelQuestion};
 use super::{outcome, parking};
-use crate::app::App;
+use crate::app::{App, OpenError};
 use crate::config::{Config, FileSystem, ServerTimers, StartSettings, clients, coverage};
 use crate::engine::port::AttemptFinding;
 use crate::engine::{FieldContents, RefusalReason, SubmittedPassword};
@@ -25,7 +25,7 @@ impl Module for MfaModule {
     const NAME: &'static CStr = c"mfa";
 
     fn bootstrap(_: &InstanceSetup) -> Result<(), Vec<String>> {
-        ModuleAttributes::register_attributes().map_err(|error| vec![error])
+        ModuleAttributes::register_attributes().map_err(|error| vec![error.to_string()])
     }
 
     fn instantiate(setup: &InstanceSetup) -> Result<Self, Vec<String>> {
@@ -33,7 +33,8 @@ impl Module for MfaModule {
         let StartSettings { config, texts, timers } =
             StartSettings::read(&setup.server, &setup.section, &FileSystem)?;
         let words = ClientTexts::new(&config, texts);
-        parking::check_parkable(setup, &name, &timers).map_err(|line| with_client_name(&name, vec![line]))?;
+        parking::check_parkable(setup, &name, &timers)
+            .map_err(|why| with_client_name(&name, vec![why.to_string()]))?;
         let config = Arc::new(config);
         let attributes = ModuleAttributes::find_attributes().map_err(|error| vec![error.to_string()])?;
         let told = ReplyAttributes::find_reply_attributes(&config.replies, &setup.section)?;
@@ -48,14 +49,16 @@ impl Module for MfaModule {
         write_log(LogLevel::Info, &format!("{name}: second factors by {BUILD}"));
         let (app, pool) = match setup.check_only {
             true => {
-                App::check_startable(&config).map_err(|error| with_client_name(&name, vec![error]))?;
+                App::check_startable(&config)
+                    .map_err(|error| with_client_name(&name, vec![error.to_string()]))?;
                 (None, None)
             }
             false => {
-                let app =
-                    open(&name, &config, &timers).map_err(|error| with_client_name(&name, vec![error]))?;
-                let pool = parking::home_pool(setup, &name, &app, &timers)
-                    .map_err(|error| with_client_name(&name, vec![error]))?;
+                let app = open(&name, &config, &timers)
+                    .map_err(|error| with_client_name(&name, vec![error.to_string()]))?;
+                let pool = parking::home_pool(setup, &name, &app, &timers).map_err(|error| {
+                    with_client_name(&name, vec![format!("requests cannot be parked: {error}")])
+                })?;
                 (Some(app), pool)
             }
         };
@@ -365,7 +368,7 @@ impl Module for MfaModule {
 }
 
 /// Opens the store and the services. Parked packets that got lost on the way are logged.
-fn open(name: &str, config: &Arc<Config>, timers: &ServerTimers) -> Result<App, String> {
+fn open(name: &str, config: &Arc<Config>, timers: &ServerTimers) -> Result<App, OpenError> {
     let threads = usize::try_from(timers.max_servers).unwrap_or(1);
     let who = name.to_owned();
     let lost = move |user: &str| {
@@ -377,8 +380,7 @@ fn open(name: &str, config: &Arc<Config>, timers: &ServerTimers) -> Result<App, 
             ),
         );
     };
-    let mut app =
-        App::open(Arc::clone(config), threads, Box::new(lost)).map_err(|error| error.to_string())?;
+    let mut app = App::open(Arc::clone(config), threads, Box::new(lost))?;
     let who = name.to_owned();
     app.complain_to(Arc::new(move |line| write_log(LogLevel::Error, &format!("{who}: {line}"))));
     app.start_services(name, &|line| write_log(LogLevel::Warn, &format!("{name}: {line}")))?;

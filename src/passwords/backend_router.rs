@@ -16,6 +16,7 @@ use crate::operations::WarningSink;
 use crate::operations::backend_latency::BackendLatency;
 use crate::operations::metered::MeteredBackend;
 use crate::operations::metrics::InstanceMetrics;
+use crate::types::SetupError;
 use once_cell::sync::OnceCell;
 use std::future::ready;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -47,7 +48,7 @@ impl BackendRouter {
     /// # Errors
     ///
     /// A sentence that names the option and the file.
-    pub(crate) fn open(config: &Config, store: Arc<dyn Store>) -> Result<Option<Arc<Self>>, String> {
+    pub(crate) fn open(config: &Config, store: Arc<dyn Store>) -> Result<Option<Arc<Self>>, SetupError> {
         let is_local = config.passwords.all().any(|by| by == PasswordBackendKind::Local);
         let slow = Arc::new(PasswordHasher::new(is_local));
         let metrics = Arc::<OnceCell<Arc<InstanceMetrics>>>::default();
@@ -61,14 +62,15 @@ impl BackendRouter {
         });
         let mut all = Vec::new();
         for by in config.passwords.all() {
-            let missing = || format!("first_factor: {0} {{ }} is not there", by.as_str());
+            let missing =
+                || SetupError::Missing(format!("first_factor: {0} {{ }} is not there", by.as_str()));
             let asked: Arc<dyn PasswordBackend> = match by {
                 PasswordBackendKind::Ldap => Arc::clone(directory.as_ref().ok_or_else(missing)?) as _,
                 PasswordBackendKind::Entra => {
                     watch_backend(directory::entra_backend(config)?.ok_or_else(missing)?, &metrics, &pace)
                 }
                 PasswordBackendKind::Radius => {
-                    watch_backend(directory::radius_backend(config)?.ok_or_else(missing)?, &metrics, &pace)
+                    watch_backend(directory::radius_backend(config).ok_or_else(missing)?, &metrics, &pace)
                 }
                 // The store is not an external backend.
                 PasswordBackendKind::Local => {

@@ -12,6 +12,7 @@ use crate::engine::directory::{
     AuthFailure, BackendUnavailable, Credentials, DirectoryUser, PasswordBackend, PasswordResponse,
 };
 use crate::engine::provider::ProviderFuture;
+use crate::types::SetupError;
 use crate::types::keyed_digest;
 use crate::types::{Secret, UserName};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -70,9 +71,9 @@ impl PasswordCache {
         authority: Arc<dyn PasswordBackend>,
         passwords: &PasswordSource,
         slow: &Arc<PasswordHasher>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, SetupError> {
         let mut key = [0; 32];
-        getrandom::fill(&mut key).map_err(|why| format!("the system gives no random numbers: {why}"))?;
+        getrandom::fill(&mut key).map_err(SetupError::no_random_numbers)?;
         // Rejections cached here can be changed here, so no caller waits; a password that is right elsewhere may be
         // right only once.
         let (wrong, right) = match by {

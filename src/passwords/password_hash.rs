@@ -40,18 +40,32 @@ fn hash_params() -> password_hash::Result<Params> {
     Ok(Params::new(KIBIBYTES, PASSES, LANES, None)?)
 }
 
+/// Why a password cannot be hashed or compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordHashError {
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
+    /// No memory, or a parameter that cannot be.
+    #[error("the password cannot be hashed: {0}")]
+    Hash(password_hash::Error),
+    /// The stored hash cannot be read, or no memory.
+    #[error("the password cannot be compared: {0}")]
+    Compare(password_hash::Error),
+}
+
 /// Hashes a password with a random salt. Takes tens of milliseconds.
 ///
 /// # Errors
 ///
 /// The system provides no random numbers, or no memory.
-pub fn hash_password(password: &Secret) -> Result<String, String> {
+pub fn hash_password(password: &Secret) -> Result<String, PasswordHashError> {
     hash_in(&mut HashBuffer::default(), password)
 }
 
-fn hash_in(memory: &mut HashBuffer, password: &Secret) -> Result<String, String> {
+fn hash_in(memory: &mut HashBuffer, password: &Secret) -> Result<String, PasswordHashError> {
     let mut salt = [0; 16];
-    getrandom::fill(&mut salt).map_err(|why| format!("the system gives no random numbers: {why}"))?;
+    getrandom::fill(&mut salt)?;
     let mut hash = || -> password_hash::Result<PasswordHash> {
         let (params, salt) = (hash_params()?, Salt::new(&salt)?);
         let shown = ParamsString::try_from(&params)?;
@@ -65,7 +79,7 @@ fn hash_in(memory: &mut HashBuffer, password: &Secret) -> Result<String, String>
             hash: Some(hash),
         })
     };
-    hash().map(|hash| hash.to_string()).map_err(|why| format!("the password cannot be hashed: {why}"))
+    hash().map(|hash| hash.to_string()).map_err(PasswordHashError::Hash)
 }
 
 fn compute_hash(
@@ -83,11 +97,13 @@ fn compute_hash(
 }
 
 /// Whether the password matches the hash. Without a hash the result is `false`, at the same cost.
-fn verify_password(memory: &mut HashBuffer, password: &Secret, hash: Option<&str>) -> Result<bool, String> {
+fn verify_password(
+    memory: &mut HashBuffer,
+    password: &Secret,
+    hash: Option<&str>,
+) -> Result<bool, PasswordHashError> {
     let is_right = matches_hash(memory, password, hash.unwrap_or(NOBODYS));
-    is_right
-        .map(|right| right && hash.is_some())
-        .map_err(|why| format!("the password cannot be compared: {why}"))
+    is_right.map(|right| right && hash.is_some()).map_err(PasswordHashError::Compare)
 }
 
 fn matches_hash(memory: &mut HashBuffer, password: &Secret, hash: &str) -> password_hash::Result<bool> {
@@ -165,13 +181,13 @@ impl PasswordHasher {
     async fn run<T: Send + 'static>(
         &self,
         class: QueueClass,
-        work: impl FnOnce(&mut HashBuffer) -> Result<T, String> + Send + 'static,
+        work: impl FnOnce(&mut HashBuffer) -> Result<T, PasswordHashError> + Send + 'static,
     ) -> Result<T, BackendUnavailable> {
         let mut turn = self.acquire_turn(class).await?;
         // A hash that was started continues after its caller is gone, and keeps its turn until then.
         let task = tokio::task::spawn_blocking(move || turn.item_mut().map(work));
         match task.await {
-            Ok(Some(done)) => done.map_err(BackendUnavailable),
+            Ok(Some(done)) => done.map_err(|why| BackendUnavailable(why.to_string())),
             Ok(None) | Err(_) => {
                 Err(BackendUnavailable("passwords are not checked any more: the server stops".to_owned()))
             }

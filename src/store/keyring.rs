@@ -50,20 +50,27 @@ impl SealingKey {
     }
 
     /// `id base64`, or base64 alone.
-    fn parse(line: &str) -> Result<Self, String> {
+    fn parse(line: &str) -> Result<Self, KeyLineFault> {
         let (id, text) = match line.split_once(char::is_whitespace) {
             Some((id, text)) => (Some(id), text.trim()),
             None => (None, line),
         };
         let octets = BASE64.decode(text.as_bytes()).ok().and_then(|o| <[u8; 32]>::try_from(o).ok());
-        let key = octets.map(|octets| Self::new(&octets)).ok_or("is not 32 octets in base64")?;
+        let key = octets.map(|octets| Self::new(&octets)).ok_or(KeyLineFault::NotAKey)?;
         match id {
-            Some(id) if id != key.id.to_string() => {
-                Err(format!("is damaged: its key does not belong to id {id}"))
-            }
+            Some(id) if id != key.id.to_string() => Err(KeyLineFault::Damaged(id.to_owned())),
             _ => Ok(key),
         }
     }
+}
+
+/// What is wrong with the line of a key.
+#[derive(Debug, thiserror::Error)]
+enum KeyLineFault {
+    #[error("is not 32 octets in base64")]
+    NotAKey,
+    #[error("is damaged: its key does not belong to id {0}")]
+    Damaged(String),
 }
 
 /// All keys, newest first.

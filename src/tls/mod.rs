@@ -4,7 +4,7 @@ pub(crate) use rustls::ClientConfig;
 pub(crate) use rustls::pki_types::ServerName;
 
 use crate::files;
-use crate::types::Printable;
+use crate::types::{Printable, SetupError};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -24,11 +24,11 @@ pub(crate) fn install_crypto_provider() {
 /// # Errors
 ///
 /// A sentence that names the option and the file; also if neither has any certificate.
-pub(crate) fn client(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
+pub(crate) fn client(ca_file: Option<&Path>) -> Result<ClientConfig, SetupError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let roots = ca_file.map(load_certificates).transpose()?.unwrap_or_default();
     let refused = |why: &dyn std::fmt::Display| {
-        format!("TLS: {why}; \"ca_file\" names certificates where the system has none")
+        SetupError::System(format!("TLS: {why}; \"ca_file\" names certificates where the system has none"))
     };
     let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(roots, Arc::clone(&provider))
         .map_err(|why| refused(&why))?;
@@ -43,18 +43,16 @@ pub(crate) fn client(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub(crate) fn load_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read = || {
-        let pem = files::read(path, MOST).map_err(|e| e.to_string())?;
-        let mut found = Vec::new();
-        for der in CertificateDer::pem_slice_iter(&pem) {
-            let der = der.map_err(|e| e.to_string())?;
-            rustls::RootCertStore::empty().add(der.clone()).map_err(|e| e.to_string())?;
-            found.push(der);
-        }
-        if found.is_empty() { Err("no certificate (PEM) in it".to_owned()) } else { Ok(found) }
-    };
-    read().map_err(|why| format!("ca_file {}: {why}", path.display()))
+pub(crate) fn load_certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, SetupError> {
+    let bad = |why: &dyn std::fmt::Display| SetupError::option("ca_file", path.display(), why);
+    let pem = files::read(path, MOST).map_err(|why| bad(&why))?;
+    let mut found = Vec::new();
+    for der in CertificateDer::pem_slice_iter(&pem) {
+        let der = der.map_err(|why| bad(&why))?;
+        rustls::RootCertStore::empty().add(der.clone()).map_err(|why| bad(&why))?;
+        found.push(der);
+    }
+    if found.is_empty() { Err(bad(&"no certificate (PEM) in it")) } else { Ok(found) }
 }
 
 /// The first certificate of a `certificate_file` (PEM), which has to be that of the private key in `pem`; as DER.
@@ -62,23 +60,17 @@ pub(crate) fn load_certificates(path: &Path) -> Result<Vec<CertificateDer<'stati
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub(crate) fn certificate_of(path: &Path, pem: &[u8]) -> Result<CertificateDer<'static>, String> {
-    let read = || {
-        let key = PrivateKeyDer::from_pem_slice(pem).map_err(|why| why.to_string())?;
-        let certificate = {
-            let pem = files::read(path, MOST).map_err(|why| why.to_string())?;
-            CertificateDer::from_pem_slice(&pem).map_err(|why| why.to_string())?
-        };
-        let provider = rustls::crypto::ring::default_provider();
-        // One that cannot be looked into, such as one of version 1, may be right.
-        match CertifiedKey::from_der(vec![certificate.clone()], key, &provider) {
-            Err(rustls::Error::InconsistentKeys(_)) => {
-                Err("not the certificate of \"private_key_file\"".to_owned())
-            }
-            _ => Ok(certificate),
-        }
-    };
-    read().map_err(|why: String| format!("certificate_file {}: {why}", path.display()))
+pub(crate) fn certificate_of(path: &Path, pem: &[u8]) -> Result<CertificateDer<'static>, SetupError> {
+    let bad = |why: &dyn std::fmt::Display| SetupError::option("certificate_file", path.display(), why);
+    let key = PrivateKeyDer::from_pem_slice(pem).map_err(|why| bad(&why))?;
+    let file = files::read(path, MOST).map_err(|why| bad(&why))?;
+    let certificate = CertificateDer::from_pem_slice(&file).map_err(|why| bad(&why))?;
+    let provider = rustls::crypto::ring::default_provider();
+    // One that cannot be looked into, such as one of version 1, may be right.
+    match CertifiedKey::from_der(vec![certificate.clone()], key, &provider) {
+        Err(rustls::Error::InconsistentKeys(_)) => Err(bad(&"not the certificate of \"private_key_file\"")),
+        _ => Ok(certificate),
+    }
 }
 
 /// An error and all that led to it.

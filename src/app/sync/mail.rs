@@ -1,6 +1,7 @@
 //! Mails new users their tokens: each to the mailbox in the directory, and nowhere else.
 
-use super::report::SyncProgress;
+use super::report::{SyncError, SyncProgress};
+use super::run::sync_failed;
 use crate::config::Config;
 use crate::engine::messenger::{MailPicture, TextMessage};
 use crate::engine::provider::ProviderError;
@@ -27,12 +28,12 @@ pub(super) fn send(
     rules: SyncRules<'_>,
     runtime: &Runtime,
     tell: &mut dyn FnMut(SyncProgress),
-) -> Result<u64, String> {
-    let messages = message::open(config)?.ok_or("there is no relay in email { }")?;
+) -> Result<u64, SyncError> {
+    let messages = message::open(config)
+        .map_err(sync_failed)?
+        .ok_or_else(|| sync_failed("there is no relay in email { }"))?;
     let (mut sent, mut after) = (0_u64, UserId(0));
-    while let Some((last, welcomes)) =
-        store.next_welcome_mails(rules, after).map_err(|error| error.to_string())?
-    {
+    while let Some((last, welcomes)) = store.next_welcome_mails(rules, after).map_err(sync_failed)? {
         after = last;
         for some in welcomes.chunks(AT_ONCE) {
             let mut under_way = JoinSet::new();
@@ -43,10 +44,10 @@ pub(super) fn send(
             }
             let mut is_cut_off = false;
             while let Some(done) = runtime.block_on(under_way.join_next()) {
-                let ((id, user), result) = done.map_err(|error| error.to_string())?;
+                let ((id, user), result) = done.map_err(sync_failed)?;
                 match result {
                     Ok(()) => {
-                        store.mark_welcomed(id).map_err(|error| error.to_string())?;
+                        store.mark_welcomed(id).map_err(sync_failed)?;
                         sent = sent.saturating_add(1);
                     }
                     Err(trouble) => {

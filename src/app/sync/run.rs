@@ -8,9 +8,9 @@ use crate::config::sync::EnrolmentMail;
 use crate::directory::{self, ChangeMarker, LdapDirectory, ListRequest, ListedUser, UserDetails};
 use crate::engine::directory::BackendUnavailable;
 use crate::engine::provider::ProviderFuture;
-use crate::store::{ChangeKind, SqliteStore, StagedDetails, StagedUser, SyncEffect, SyncRules};
+use crate::store::{ChangeKind, Error, SqliteStore, StagedDetails, StagedUser, SyncEffect, SyncRules};
 use crate::text::ClientTexts;
-use crate::types::{Secret, Timestamp, UserName};
+use crate::types::{Secret, Timestamp, UnusableValue, UserName};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -61,12 +61,12 @@ pub fn run_sync(
 /// # Errors
 ///
 /// The store cannot be read.
-pub fn last_sync(store: &SqliteStore) -> Result<Option<LastSync>, String> {
-    let last = store.last_sync().map_err(|error| error.to_string())?;
+pub fn last_sync(store: &SqliteStore) -> Result<Option<LastSync>, Error> {
+    let last = store.last_sync()?;
     Ok(last.and_then(|last| serde_json::from_str(&last).ok()))
 }
 
-fn sync_failed(why: impl std::fmt::Display) -> SyncError {
+pub(super) fn sync_failed(why: impl std::fmt::Display) -> SyncError {
     SyncError::Failed(why.to_string())
 }
 
@@ -123,7 +123,7 @@ fn sync_users(
     followed.map_err(sync_failed)?;
     if run.effect == SyncEffect::Lasting {
         if config.sync.mail == EnrolmentMail::Yes {
-            sums.sent = mail::send(config, store, words, draw, rules, &runtime, tell).map_err(sync_failed)?;
+            sums.sent = mail::send(config, store, words, draw, rules, &runtime, tell)?;
             sums.unsent = store.count_unwelcomed().map_err(sync_failed)?;
         }
         store.set_sync_mark(&text_of(&mark)?).map_err(sync_failed)?;
@@ -204,9 +204,9 @@ impl StagingReader<'_> {
     }
 
     /// The name under which a login finds the user's tokens.
-    fn name(&self, told: &UserDetails) -> Result<UserName, String> {
+    fn name(&self, told: &UserDetails) -> Result<UserName, UnusableValue> {
         let parsed =
-            |text: &str| UserName::parse(text.as_bytes(), &self.config.names).map_err(|bad| bad.to_string());
+            |text: &str| UserName::parse(text.as_bytes(), &self.config.names).map_err(UnusableValue::new);
         let user = parsed(&told.name)?;
         let template = &self.config.stored_as;
         if *template == NameTemplate::default() {
@@ -219,7 +219,10 @@ impl StagingReader<'_> {
             NameVariable::Attribute(name) => told.attributes.get(name).cloned(),
         };
         let filled = template.fill_template(&value);
-        parsed(&filled.map_err(|gap| format!("{user}: has no {}, which \"stored_as\" needs", gap.as_str()))?)
+        let missing = |gap: &NameVariable| {
+            UnusableValue(format!("{user}: has no {}, which \"stored_as\" needs", gap.as_str()))
+        };
+        parsed(&filled.map_err(missing)?)
     }
 }
 

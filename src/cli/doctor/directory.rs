@@ -43,7 +43,7 @@ fn ldap(report: &mut DoctorReport, found: &LoadedConfig) {
         let host = shown(&one.host);
         match one.found {
             Ok(well) => report.ok("ldap", format!("{host}: {well}")),
-            Err(why) => report.fail("ldap", format!("{host}: {why}"), remedy(&why)),
+            Err(why) => report.fail("ldap", format!("{host}: {why}"), remedy(&why.0)),
         }
     }
 }
@@ -57,10 +57,10 @@ fn entra(report: &mut DoctorReport, found: &LoadedConfig) {
     };
     match probed.found {
         Ok(well) => report.ok("entra", format!("{}: {well}", shown(&probed.host))),
-        Err(why) if why.contains("AADSTS") => report.told(FindingState::Fail, "entra", why),
+        Err(why) if why.0.contains("AADSTS") => report.told(FindingState::Fail, "entra", why),
         Err(why) => report.fail(
             "entra",
-            why,
+            why.0,
             "see \"cloud\" or \"authority\", \"ca_file\" and \"proxy\" in entra { }, and what is between",
         ),
     }

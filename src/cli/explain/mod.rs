@@ -7,7 +7,7 @@ mod report;
 mod settings;
 
 use super::context::{CommandContext, LoadedConfig, SiteArguments};
-use super::error::{CommandAnswer, Error};
+use super::error::{CommandAnswer, Error, UnreadableArgument};
 use super::output::{self, CommandOutput, lock_of, shown};
 use super::{input, token};
 use crate::app::{self, DryRunReport, DryRunRequest, WaitMode};
@@ -43,9 +43,10 @@ pub(super) struct ExplainArguments {
     password_is: Option<String>,
 }
 
-fn mode(word: &str) -> Result<Mode, String> {
+fn mode(word: &str) -> Result<Mode, UnreadableArgument> {
     let words = Mode::ALL.map(Mode::as_str).join(", ");
-    Mode::ALL.into_iter().find(|mode| mode.as_str() == word).ok_or_else(|| format!("must be one of {words}"))
+    let found = Mode::ALL.into_iter().find(|mode| mode.as_str() == word);
+    found.ok_or_else(|| UnreadableArgument(format!("must be one of {words}")))
 }
 
 pub(super) fn run(
@@ -87,7 +88,8 @@ pub(super) fn run(
         patience: if found.timers.proxies { WaitMode::Park } else { WaitMode::Block },
     };
     let store = Arc::new(DryRunStore::new(Arc::clone(&context.store)));
-    let rehearsed = app::dry_run(&found.config, store, trial.clone()).map_err(Error::Unavailable)?;
+    let rehearsed = app::dry_run(&found.config, store, trial.clone())
+        .map_err(|error| Error::Unavailable(error.to_string()))?;
 
     let person = person(&context, &trial.user, &rehearsed.stored_as)?;
     let mut report = ExplainReport::default();

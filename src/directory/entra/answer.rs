@@ -5,6 +5,7 @@
 use crate::config::entra::{EntraMfa, EntraOptions, EntraVerdict, error_code_row};
 use crate::engine::directory::{AuthFailure, BackendUnavailable};
 use crate::http::HttpAnswer;
+use crate::types::ProbeFault;
 use jiff::fmt::rfc2822::DateTimeParser;
 use serde::Deserialize;
 use zeroize::Zeroize;
@@ -60,7 +61,7 @@ pub(super) fn read(config: &EntraOptions, answer: &HttpAnswer) -> Result<(), Aut
 }
 
 /// Whether the tenant is there, by its metadata (OpenID Connect Discovery 1.0, section 4.2).
-pub(super) fn check_tenant(config: &EntraOptions, answer: &HttpAnswer) -> Result<(), String> {
+pub(super) fn check_tenant(config: &EntraOptions, answer: &HttpAnswer) -> Result<(), ProbeFault> {
     #[derive(Deserialize)]
     struct Metadata {
         #[serde(rename = "token_endpoint")]
@@ -68,10 +69,10 @@ pub(super) fn check_tenant(config: &EntraOptions, answer: &HttpAnswer) -> Result
     }
     match answer.status {
         200 if serde_json::from_slice::<Metadata>(&answer.body).is_ok() => Ok(()),
-        200 => Err(unknown_response(config, answer).to_string()),
+        200 => Err(ProbeFault::new(unknown_response(config, answer))),
         _ => match read(config, answer) {
-            Err(denied) => Err(denied.to_string()),
-            Ok(()) => Err(unknown_response(config, answer).to_string()),
+            Err(denied) => Err(ProbeFault::new(denied)),
+            Ok(()) => Err(ProbeFault::new(unknown_response(config, answer))),
         },
     }
 }

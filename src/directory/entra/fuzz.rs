@@ -22,7 +22,7 @@ pub fn read(status: u16, octets: &[u8], mfa: EntraMfa) -> Result<(), AuthFailure
 /// # Errors
 ///
 /// It is not, in words.
-pub fn check_tenant(status: u16, octets: &[u8]) -> Result<(), String> {
+pub fn check_tenant(status: u16, octets: &[u8]) -> Result<(), crate::types::ProbeFault> {
     answer::check_tenant(&config(EntraMfa::Optional), &HttpAnswer::of(status, octets.to_vec()))
 }
 

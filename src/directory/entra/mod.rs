@@ -7,7 +7,7 @@ mod answer;
 #[doc(hidden)]
 pub mod fuzz;
 
-use super::{LdapHostProbe, text_of};
+use super::{HostProbe, text_of};
 use crate::config::entra::{self, ClientCredential};
 use crate::engine::SubmittedPassword;
 use crate::engine::directory::{
@@ -16,7 +16,7 @@ use crate::engine::directory::{
 use crate::engine::provider::ProviderFuture;
 use crate::http::assertion::{self, AssertionSigner};
 use crate::http::{HttpAnswer, HttpCall, HttpClient};
-use crate::types::{NameRules, Printable, Timestamp, UserName};
+use crate::types::{NameRules, Printable, ProbeFault, SetupError, Timestamp, UserName};
 use data_encoding::HEXLOWER;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -45,10 +45,11 @@ struct EntraState {
 }
 
 impl EntraBackend {
-    pub(super) fn new(config: &entra::EntraOptions, names: &NameRules) -> Result<Self, String> {
+    pub(super) fn new(config: &entra::EntraOptions, names: &NameRules) -> Result<Self, SetupError> {
         let place = |path: &str| {
             let place = format!("{}/{}/{path}", config.authority, config.tenant);
-            Url::parse(&place).map_err(|why| format!("authority, tenant: {place}: {why}"))
+            Url::parse(&place)
+                .map_err(|why| SetupError::Missing(format!("authority, tenant: {place}: {why}")))
         };
         let signer = match &config.proof {
             ClientCredential::Certificate { certificate, key } => {
@@ -69,11 +70,11 @@ impl EntraBackend {
 
     /// Whether it can be reached, has a valid certificate, has the tenant, and accepts the application: the last is
     /// seen from its answer for a user name that does not exist.
-    pub fn probe_tenant(&self) -> ProviderFuture<LdapHostProbe> {
+    pub fn probe_tenant(&self) -> ProviderFuture<HostProbe> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let found = inner.probe_token().await;
-            LdapHostProbe { host: inner.config.authority.clone(), found }
+            HostProbe { host: inner.config.authority.clone(), found }
         })
     }
 }
@@ -159,8 +160,8 @@ impl EntraState {
         form.append_pair("password", password);
         if let Some(signer) = &self.signer {
             let now = Timestamp::from(SystemTime::now());
-            let signed =
-                signer.sign(&self.config.client_id, self.token.as_str(), now).map_err(BackendUnavailable)?;
+            let signed = signer.sign(&self.config.client_id, self.token.as_str(), now);
+            let signed = signed.map_err(|why| BackendUnavailable(why.to_string()))?;
             form.append_pair("client_assertion_type", assertion::KIND);
             form.append_pair("client_assertion", &signed);
         }
@@ -183,21 +184,24 @@ impl EntraState {
     }
 
     /// For `mfa doctor`.
-    async fn probe_token(&self) -> Result<String, String> {
+    async fn probe_token(&self) -> Result<String, ProbeFault> {
         let call = HttpCall::get(self.metadata.clone()).header("accept", "application/json");
-        let described = self.send(call).await.map_err(|why| why.to_string())?;
+        let described = self.send(call).await.map_err(ProbeFault::new)?;
         answer::check_tenant(&self.config, &described)?;
         let mut drawn = [[0; 16]; 2];
         for octets in &mut drawn {
-            getrandom::fill(octets).map_err(|why| format!("random numbers: {why}"))?;
+            getrandom::fill(octets).map_err(|why| ProbeFault(format!("random numbers: {why}")))?;
         }
         let [name, password] = drawn.map(|octets| HEXLOWER.encode(&octets));
         let name = self.name_of(&format!("mfa-doctor-{name}"));
         match self.request_token(&name, &password).await {
             Err(AuthFailure::Wrong) => Ok("has the tenant, and takes the application".to_owned()),
-            Err(AuthFailure::Locked) => Err("blocks logins from the address of this server".to_owned()),
-            Err(denied) => Err(denied.to_string()),
-            Ok(()) => Err(format!("lets {} in, who does not exist: is that Entra ID?", Printable::new(name))),
+            Err(AuthFailure::Locked) => Err(ProbeFault::new("blocks logins from the address of this server")),
+            Err(denied) => Err(ProbeFault::new(denied)),
+            Ok(()) => Err(ProbeFault(format!(
+                "lets {} in, who does not exist: is that Entra ID?",
+                Printable::new(name)
+            ))),
         }
     }
 }

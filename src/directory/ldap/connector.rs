@@ -8,6 +8,7 @@ use super::driver::DrivenConnection;
 use super::error::LdapFault;
 use crate::config::directory::{self, LdapTransport};
 use crate::tls;
+use crate::types::SetupError;
 use ldap3::{LdapConnAsync, LdapConnSettings, StdStream};
 use std::io;
 use std::sync::Arc;
@@ -39,7 +40,7 @@ pub(super) struct LdapConnector {
 
 impl LdapConnector {
     /// To each of the hosts. Reads `ca_file`.
-    pub(super) fn all(config: &directory::LdapOptions) -> Result<Vec<Self>, String> {
+    pub(super) fn all(config: &directory::LdapOptions) -> Result<Vec<Self>, SetupError> {
         let tls = match config.transport {
             LdapTransport::Clear => None,
             LdapTransport::Ldaps | LdapTransport::StartTls => {

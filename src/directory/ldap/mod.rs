@@ -16,7 +16,7 @@ mod session;
 mod sync;
 mod verdict;
 
-use super::text_of;
+use super::{HostProbe, text_of};
 use crate::config::directory::{self, AccountForm, BindAs, SearchAccount};
 use crate::engine::SubmittedPassword;
 use crate::engine::directory::{
@@ -24,7 +24,7 @@ use crate::engine::directory::{
     UserDirectory,
 };
 use crate::engine::provider::ProviderFuture;
-use crate::types::{CountryCode, NameRules, Printable, UserName};
+use crate::types::{CountryCode, NameRules, Printable, ProbeFault, SetupError, UserName};
 use connector::LdapConnector;
 use entry::AskedName;
 use error::LdapFault;
@@ -61,15 +61,6 @@ struct LdapState {
     room: Semaphore,
 }
 
-/// What looking at one host came to: for `mfa doctor`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LdapHostProbe {
-    /// The host's name.
-    pub host: String,
-    /// What is well; or what is not.
-    pub found: Result<String, String>,
-}
-
 /// Whether a kept connection will do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ConnectionReuse {
@@ -82,10 +73,11 @@ impl LdapDirectory {
         config: &directory::LdapOptions,
         names: &NameRules,
         country: Option<CountryCode>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, SetupError> {
         if let Some(filter) = &config.filter {
-            ldap3::parse_filter(filter)
-                .map_err(|()| format!("filter {filter}: is none by RFC 4515: count its brackets"))?;
+            ldap3::parse_filter(filter).map_err(|()| {
+                SetupError::option("filter", filter, "is none by RFC 4515: count its brackets")
+            })?;
         }
         let hosts = LdapConnector::all(config)?.into_iter().map(LdapHost::new).collect();
         let (config, names, room) = (config.clone(), names.clone(), Semaphore::new(LOGINS));
@@ -104,17 +96,17 @@ impl LdapDirectory {
 
     /// Looks at each host: whether it can be reached, proves who it is, takes our account, and has the entries that the
     /// configuration names.
-    pub fn probe_hosts(&self) -> ProviderFuture<Vec<LdapHostProbe>> {
+    pub fn probe_hosts(&self) -> ProviderFuture<Vec<HostProbe>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let mut all = Vec::new();
             for host in &inner.hosts {
                 let limit = inner.config.timeout.saturating_mul(IN_ALL);
                 let found = match timeout(limit, inner.look_at(host)).await {
-                    Ok(found) => found.map_err(|fault| fault.text().to_owned()),
-                    Err(_elapsed) => Err(format!("no answer within {} s", limit.as_secs())),
+                    Ok(found) => found.map_err(|fault| ProbeFault::new(fault.text())),
+                    Err(_elapsed) => Err(ProbeFault(format!("no answer within {} s", limit.as_secs()))),
                 };
-                all.push(LdapHostProbe { host: host.line.host.clone(), found });
+                all.push(HostProbe { host: host.line.host.clone(), found });
             }
             all
         })

@@ -14,14 +14,14 @@ mod host_order;
 mod packet;
 mod udp_channel;
 
-use super::LdapHostProbe;
+use super::HostProbe;
 use crate::config::radius;
 use crate::engine::SubmittedPassword;
 use crate::engine::directory::{
     AuthFailure, BackendUnavailable, Credentials, PasswordBackend, PasswordResponse,
 };
 use crate::engine::provider::ProviderFuture;
-use crate::types::{Secret, UserName};
+use crate::types::{ProbeFault, Secret, UserName};
 use data_encoding::HEXLOWER;
 use host::{OtherHost, RadiusAnswer, RadiusFault, RadiusHost, RetryLimit};
 use host_order::host_order;
@@ -56,13 +56,13 @@ impl RadiusBackend {
 
     /// Looks at each host: whether its name has an address, and how it answers Status-Server (RFC 5997). No user is
     /// logged in.
-    pub fn probe_hosts(&self) -> ProviderFuture<Vec<LdapHostProbe>> {
+    pub fn probe_hosts(&self) -> ProviderFuture<Vec<HostProbe>> {
         let inner = Arc::clone(&self.0);
         Box::pin(async move {
             let mut all = Vec::new();
             for host in &inner.hosts {
                 let found = inner.look_at(host).await;
-                all.push(LdapHostProbe { host: host.name.clone(), found });
+                all.push(HostProbe { host: host.name.clone(), found });
             }
             all
         })
@@ -165,31 +165,31 @@ impl RadiusState {
     }
 
     /// For `mfa doctor`: a sign of life, and what it says to a name that no user has.
-    async fn look_at(&self, host: &RadiusHost) -> Result<String, String> {
-        let address = host.resolve_address().await.map_err(|fault| fault.to_string())?;
+    async fn look_at(&self, host: &RadiusHost) -> Result<String, ProbeFault> {
+        let address = host.resolve_address().await.map_err(ProbeFault::new)?;
         let status = match self.request_status(host).await {
             Ok(()) => "answers Status-Server, signed with our secret",
             Err(RadiusFault::Silent(None)) => {
                 "does not answer Status-Server; many servers do not, or not to strangers: try a login"
             }
-            Err(fault) => return Err(fault.to_string()),
+            Err(fault) => return Err(ProbeFault::new(fault)),
         };
         let mut drawn = [[0; 16]; 2];
         for octets in &mut drawn {
-            getrandom::fill(octets).map_err(|why| format!("random numbers: {why}"))?;
+            getrandom::fill(octets).map_err(|why| ProbeFault(format!("random numbers: {why}")))?;
         }
         let [name, password] = drawn.map(|octets| HEXLOWER.encode(&octets));
         let name = format!("mfa-doctor-{name}");
         match self.try_login(host, &name, password).await {
-            Ok(Ok(PasswordResponse::Person(_))) => Err(format!(
+            Ok(Ok(PasswordResponse::Person(_))) => Err(ProbeFault(format!(
                 "{address} lets in {name}, who does not exist: everybody can log in, with any password"
-            )),
+            ))),
             Ok(Ok(PasswordResponse::Asks { .. }) | Err(AuthFailure::Wrong)) => {
                 Ok(format!("{address} {status}; it does not let in a name that no user has"))
             }
-            Ok(Err(denied)) => Err(denied.to_string()),
+            Ok(Err(denied)) => Err(ProbeFault::new(denied)),
             Err(RadiusFault::Silent(None)) => Ok(format!("{address} {status}")),
-            Err(fault) => Err(fault.to_string()),
+            Err(fault) => Err(ProbeFault::new(fault)),
         }
     }
 

@@ -1,7 +1,7 @@
 //! What comes of a delivery, and of a probe.
 
 use crate::engine::provider::ProviderError;
-use crate::types::{Factor, Printable};
+use crate::types::{Factor, Printable, ProbeFault};
 
 /// The result of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct RelayProbe {
     /// The gateway's or relay's name.
     pub name: String,
     /// What works, if anything could be tried; or the error.
-    pub found: Result<Option<String>, String>,
+    pub found: Result<Option<String>, ProbeFault>,
 }
 
 impl DeliveryResult {

@@ -4,7 +4,7 @@ use super::delivery::{DeliveryError, DeliveryResult, RelayProbe};
 use super::smtp::{SmtpConnector, command_fault};
 use crate::config::message;
 use crate::engine::messenger::{MailPicture, TextMessage};
-use crate::types::{Factor, Mailbox};
+use crate::types::{Factor, Mailbox, ProbeFault, SetupError};
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Attachment, Mailbox as Address, MessageBuilder, MultiPart, SinglePart};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
@@ -28,11 +28,24 @@ pub(super) struct EmailRelays {
     room: Semaphore,
 }
 
+/// Why a message cannot be written as mail.
+#[derive(Debug, thiserror::Error)]
+enum MailFault {
+    #[error("not a mailbox: {0}")]
+    Mailbox(String),
+    /// The library takes the mailbox for none; masked.
+    #[error("{0} is no mailbox")]
+    Address(String),
+    #[error("the message cannot be written as mail")]
+    Unwritable,
+}
+
 impl EmailRelays {
     /// With the relays of `email { }`.
-    pub(super) fn new(config: &message::EmailOptions, from: &(String, Mailbox)) -> Result<Self, String> {
+    pub(super) fn new(config: &message::EmailOptions, from: &(String, Mailbox)) -> Result<Self, SetupError> {
         let (name, mailbox) = from;
-        let from = library_address(Some(name.clone()).filter(|name| !name.is_empty()), mailbox)?;
+        let from = library_address(Some(name.clone()).filter(|name| !name.is_empty()), mailbox)
+            .map_err(|why| SetupError::Missing(why.to_string()))?;
         let relays = config.relays.iter().map(SmtpConnector::new).collect::<Result<_, _>>()?;
         Ok(Self { relays, from, timeout: config.timeout, room: Semaphore::new(SESSIONS) })
     }
@@ -45,7 +58,7 @@ impl EmailRelays {
     ) -> DeliveryResult {
         let written = match self.write(message, picture) {
             Ok(written) => written,
-            Err(why) => return DeliveryResult::not_delivered("email", why),
+            Err(why) => return DeliveryResult::not_delivered("email", why.to_string()),
         };
         // Never closed.
         let _turn = self.room.acquire().await.ok();
@@ -60,8 +73,12 @@ impl EmailRelays {
     }
 
     /// The mail. It is marked as automatic (RFC 3834), so that no absence notice answers.
-    fn write(&self, message: &TextMessage, picture: Option<&MailPicture>) -> Result<lettre::Message, String> {
-        let to = Mailbox::parse(&message.to).map_err(|why| format!("not a mailbox: {why}"))?;
+    fn write(
+        &self,
+        message: &TextMessage,
+        picture: Option<&MailPicture>,
+    ) -> Result<lettre::Message, MailFault> {
+        let to = Mailbox::parse(&message.to).map_err(|why| MailFault::Mailbox(why.to_string()))?;
         let text = String::from_utf8_lossy(message.text.expose()).replace("\r\n", "\n").replace('\r', "\n");
         let subject: String = message.subject.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         let machine =
@@ -76,13 +93,13 @@ impl EmailRelays {
         let written = match picture {
             None => mail.header(ContentType::TEXT_PLAIN).body(text),
             Some(picture) => {
-                let png = ContentType::parse("image/png").map_err(|why| why.to_string())?;
+                let png = ContentType::parse("image/png").map_err(|_| MailFault::Unwritable)?;
                 let octets = picture.octets.expose().to_vec();
                 let file = Attachment::new(picture.name.to_owned()).body(octets, png);
                 mail.multipart(MultiPart::mixed().singlepart(SinglePart::plain(text)).singlepart(file))
             }
         };
-        written.map_err(|_| "the message cannot be written as mail".to_owned())
+        written.map_err(|_| MailFault::Unwritable)
     }
 
     async fn send(&self, line: &SmtpConnector, written: &lettre::Message) -> Result<(), DeliveryError> {
@@ -118,8 +135,8 @@ impl EmailRelays {
             let found = match timeout(self.timeout, look).await {
                 Ok(Ok(())) if line.relay.login.is_some() => Ok(Some("it answers, and takes our password")),
                 Ok(Ok(())) => Ok(Some("it answers")),
-                Ok(Err(why)) => Err(why.to_string()),
-                Err(_elapsed) => Err(self.deadline_text()),
+                Ok(Err(why)) => Err(ProbeFault::new(why)),
+                Err(_elapsed) => Err(ProbeFault(self.deadline_text())),
             };
             let found = found.map(|well| well.map(str::to_owned));
             all.push(RelayProbe { factor: Factor::Email, name: line.relay.name.clone(), found });
@@ -146,7 +163,7 @@ async fn prepare_mail(
 }
 
 /// In the words of the library.
-fn library_address(name: Option<String>, mailbox: &Mailbox) -> Result<Address, String> {
-    let address = mailbox.as_str().parse().map_err(|_| format!("{} is no mailbox", mailbox.masked()))?;
+fn library_address(name: Option<String>, mailbox: &Mailbox) -> Result<Address, MailFault> {
+    let address = mailbox.as_str().parse().map_err(|_| MailFault::Address(mailbox.masked()))?;
     Ok(Address::new(name, address))
 }

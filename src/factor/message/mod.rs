@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::engine::messenger::{MailPicture, Messenger, TextMessage};
 use crate::engine::provider::{ProviderError, ProviderFuture};
 use crate::types::Factor;
+use crate::types::SetupError;
 use std::sync::Arc;
 
 /// All gateways and relays.
@@ -29,14 +30,14 @@ pub struct MessageGateways {
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub fn open(config: &Config) -> Result<Option<Arc<MessageGateways>>, String> {
+pub fn open(config: &Config) -> Result<Option<Arc<MessageGateways>>, SetupError> {
     let sms = match config.sms.gateways.is_empty() {
         true => None,
-        false => Some(Arc::new(sms::SmsGateways::new(&config.sms).map_err(|why| format!("sms: {why}"))?)),
+        false => Some(Arc::new(sms::SmsGateways::new(&config.sms).map_err(|why| why.in_section("sms"))?)),
     };
     let email = match &config.email.from {
         Some(from) if !config.email.relays.is_empty() => Some(Arc::new(
-            email::EmailRelays::new(&config.email, from).map_err(|why| format!("email: {why}"))?,
+            email::EmailRelays::new(&config.email, from).map_err(|why| why.in_section("email"))?,
         )),
         _ => None,
     };

@@ -7,6 +7,7 @@ use crate::config::message::{self, BodyType, GatewayOptions, HttpMethod};
 use crate::engine::messenger::TextMessage;
 use crate::http::{self, Error, HeaderName, HttpAnswer, HttpCall, HttpClient};
 use crate::types::PhoneNumber;
+use crate::types::SetupError;
 use data_encoding::BASE64;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::borrow::Cow;
@@ -30,7 +31,7 @@ enum VariablePlace {
 
 impl SmsGateways {
     /// With the gateways of `sms { }`.
-    pub(super) fn new(config: &message::SmsOptions) -> Result<Self, String> {
+    pub(super) fn new(config: &message::SmsOptions) -> Result<Self, SetupError> {
         Ok(Self { gateways: config.gateways.clone(), http: HttpClient::new(&config.http)? })
     }
 
@@ -64,7 +65,7 @@ impl SmsGateways {
         to: &PhoneNumber,
         text: &str,
     ) -> Result<(), DeliveryError> {
-        let call = build_call(gateway, to, text).map_err(DeliveryError::Refused)?;
+        let call = build_call(gateway, to, text)?;
         match self.http.send(call).await {
             Ok(answer) => judge_answer(gateway, &answer),
             Err(Error::Unreachable(why)) => Err(DeliveryError::Unreachable(why)),
@@ -79,13 +80,13 @@ impl SmsGateways {
 /// # Errors
 ///
 /// What of the template cannot be sent.
-fn build_call(gateway: &GatewayOptions, to: &PhoneNumber, text: &str) -> Result<HttpCall, String> {
+fn build_call(gateway: &GatewayOptions, to: &PhoneNumber, text: &str) -> Result<HttpCall, DeliveryError> {
     let fill = |template: &RequestTemplate, place: VariablePlace| {
         template.fill(|variable| escape_value(place, &value(gateway, to, text, *variable)))
     };
     let url = fill(&gateway.url, VariablePlace::Url)
         .parse()
-        .map_err(|_| "\"url\" cannot be filled in".to_owned())?;
+        .map_err(|_| DeliveryError::Refused("\"url\" cannot be filled in".to_owned()))?;
     let method = match gateway.method {
         HttpMethod::Get => http::Method::GET,
         HttpMethod::Post => http::Method::POST,
@@ -95,7 +96,8 @@ fn build_call(gateway: &GatewayOptions, to: &PhoneNumber, text: &str) -> Result<
     let mut has_type = false;
     for (name, value) in &gateway.headers {
         has_type |= name.eq_ignore_ascii_case("content-type");
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| format!("{name} is no header"))?;
+        let name = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| DeliveryError::Refused(format!("{name} is no header")))?;
         call = call.named(name, fill(value, VariablePlace::Header));
     }
     if let Some((kind, body)) = &gateway.body {

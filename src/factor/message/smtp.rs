@@ -7,6 +7,7 @@
 use super::delivery::{DeliveryError, scrub_text};
 use crate::config::message::{RelayOptions, RelayTls};
 use crate::tls::{self, ServerName};
+use crate::types::SetupError;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
@@ -34,13 +35,14 @@ pub(super) struct SmtpConnector {
 
 impl SmtpConnector {
     /// Opens nothing; reads `ca_file`.
-    pub(super) fn new(relay: &RelayOptions) -> Result<Self, String> {
-        let named = |why: &dyn std::fmt::Display| format!("relay {}: {why}", relay.name);
+    pub(super) fn new(relay: &RelayOptions) -> Result<Self, SetupError> {
+        let named = |why: SetupError| why.in_section(format!("relay {}", relay.name));
         let tls = match relay.tls {
             RelayTls::None => None,
             RelayTls::StartTls | RelayTls::Tls => {
-                let config = tls::client(relay.ca_file.as_deref()).map_err(|why| named(&why))?;
-                let server = ServerName::try_from(relay.host.clone()).map_err(|why| named(&why))?;
+                let config = tls::client(relay.ca_file.as_deref()).map_err(named)?;
+                let server = ServerName::try_from(relay.host.clone())
+                    .map_err(|why| named(SetupError::Missing(why.to_string())))?;
                 Some((TlsConnector::from(Arc::new(config)), server))
             }
         };

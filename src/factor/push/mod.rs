@@ -15,6 +15,7 @@ pub mod webhook;
 use crate::config::push;
 use crate::engine::provider::PushProvider;
 use crate::http;
+use crate::types::SetupError;
 use std::sync::Arc;
 
 /// The provider of `push { }`, if there is one. Nothing is sent; files are read.
@@ -22,7 +23,7 @@ use std::sync::Arc;
 /// # Errors
 ///
 /// A sentence that names the option and the file.
-pub fn open(config: &push::PushOptions) -> Result<Option<Arc<dyn PushProvider>>, String> {
+pub fn open(config: &push::PushOptions) -> Result<Option<Arc<dyn PushProvider>>, SetupError> {
     let Some(provider) = &config.provider else { return Ok(None) };
     let http = http::HttpClient::new(&config.http)?;
     Ok(Some(match provider {

@@ -75,19 +75,43 @@ pub fn list_sockets(folder: &Path) -> io::Result<Vec<ControlSocket>> {
     Ok(found)
 }
 
+/// Why an instance has no control socket.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// The path is longer than the system takes.
+    #[error(
+        "{}: {length} octets, and a socket's path has at most {LONGEST_PATH}: choose a shorter folder in store {{ filename }}",
+        .path.display()
+    )]
+    TooLong {
+        /// The path that it would have.
+        path: PathBuf,
+        /// Its length in octets.
+        length: usize,
+    },
+    /// There is a socket already that is answered.
+    #[error("{}: another process listens there", .0.display())]
+    InUse(PathBuf),
+    /// The system refuses it.
+    #[error("{}: {why}", .path.display())]
+    Bind {
+        /// The path.
+        path: PathBuf,
+        /// The system's reason.
+        why: io::Error,
+    },
+}
+
 /// Where the socket of an instance in a process lies.
 ///
 /// # Errors
 ///
-/// A sentence: the path is too long for a socket.
-pub fn path(folder: &Path, instance: &str, process: u32) -> Result<PathBuf, String> {
+/// The path is too long for a socket.
+pub fn path(folder: &Path, instance: &str, process: u32) -> Result<PathBuf, SocketError> {
     let path = folder.join(format!("mfa-{}-{process}.sock", file_label(instance)));
     match path.as_os_str().len() {
         ..=LONGEST_PATH => Ok(path),
-        length => Err(format!(
-            "{}: {length} octets, and a socket's path has at most {LONGEST_PATH}: choose a shorter folder in store {{ filename }}",
-            path.display()
-        )),
+        length => Err(SocketError::TooLong { path, length }),
     }
 }
 
@@ -106,7 +130,7 @@ pub(crate) async fn listen_in(
     folder: &Path,
     instance: &str,
     desk: ControlServer,
-) -> Result<ListeningSocket, String> {
+) -> Result<ListeningSocket, SocketError> {
     let path = path(folder, instance, std::process::id())?;
     for socket in list_sockets(folder).unwrap_or_default() {
         let answer = connect(&socket.path).await;
@@ -115,9 +139,9 @@ pub(crate) async fn listen_in(
         }
     }
     if is_socket(&path) {
-        return Err(format!("{}: another process listens there", path.display()));
+        return Err(SocketError::InUse(path));
     }
-    let door = bind(&path).map_err(|why| format!("{}: {why}", path.display()))?;
+    let door = bind(&path).map_err(|why| SocketError::Bind { path: path.clone(), why })?;
     tokio::spawn(accept_connections(door, desk));
     Ok(ListeningSocket(path))
 }

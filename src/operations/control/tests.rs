@@ -175,7 +175,7 @@ fn names_of_instances_fit_into_names_of_files() {
     assert_eq!(place("mfa"), Path::new("/run/mfa-mfa-7.sock"));
     assert_eq!(place("../a-b/\u{e4}"), Path::new("/run/mfa-.._a_b__-7.sock"));
     let error = path(Path::new(&"/x".repeat(50)), "mfa", 7).unwrap_err();
-    assert!(error.contains("has at most 107: choose a shorter folder"), "{error}");
+    assert!(error.to_string().contains("has at most 107: choose a shorter folder"), "{error}");
 }
 
 #[cfg(unix)]

@@ -18,7 +18,7 @@ pub use model::{ChangeKind, StagedDetails, StagedUser, SyncChange, SyncEffect, S
 use super::error::StoreFault;
 use super::sqlite::SqliteStore;
 use super::{Error, schema};
-use crate::types::{Mailbox, PhoneNumber, UserName};
+use crate::types::{Mailbox, PhoneNumber, UnusableValue, UserName};
 use batch::SyncBatch;
 use model::BITE;
 use model::{SyncPhase, UNUSABLE};
@@ -152,9 +152,9 @@ fn insert_staged(tx: &Connection, one: &StagedUser) -> Result<(), StoreFault> {
     };
     let mail = details.mail.as_ref().map(|mail| mail.as_ref().map_or(UNUSABLE, Mailbox::as_str));
     let phone = details.phone.as_ref().map(|phone| phone.as_ref().map_or(UNUSABLE, PhoneNumber::as_str));
-    let why = |what: &str, why: Option<&String>| why.map(|why| format!("{what}: {why}"));
+    let why = |what: &str, why: Option<&UnusableValue>| why.map(|why| format!("{what}: {why}"));
     let problem = match &details.name {
-        Err(problem) => Some(problem.clone()),
+        Err(problem) => Some(problem.to_string()),
         Ok(_) => why("mailbox", details.mail.as_ref().and_then(|mail| mail.as_ref().err())).or_else(|| {
             why("telephone number", details.phone.as_ref().and_then(|phone| phone.as_ref().err()))
         }),

@@ -1,7 +1,7 @@
 //! What a run of `mfa sync` stages, follows and reports.
 
 use crate::config::sync::SyncOptions;
-use crate::types::{Digits, Mailbox, PhoneNumber, Timestamp, UserName};
+use crate::types::{Digits, Mailbox, PhoneNumber, Timestamp, UnusableValue, UserName};
 
 /// A user whom the directory has.
 #[derive(Clone, Debug)]
@@ -16,11 +16,11 @@ pub struct StagedUser {
 #[derive(Clone, Debug)]
 pub struct StagedDetails {
     /// Canonical name, or why it is not valid.
-    pub name: Result<UserName, String>,
+    pub name: Result<UserName, UnusableValue>,
     /// Mailbox, or why it is not valid.
-    pub mail: Option<Result<Mailbox, String>>,
+    pub mail: Option<Result<Mailbox, UnusableValue>>,
     /// Telephone number, or why it is not valid.
-    pub phone: Option<Result<PhoneNumber, String>>,
+    pub phone: Option<Result<PhoneNumber, UnusableValue>>,
 }
 
 /// How many there are.

@@ -18,7 +18,7 @@ use super::{LdapDirectory, LdapState, text_of};
 use crate::config::directory::SearchAccount;
 use crate::engine::directory::BackendUnavailable;
 use crate::engine::provider::ProviderFuture;
-use crate::types::{DistinguishedName, Mailbox, PhoneNumber, Timestamp};
+use crate::types::{DistinguishedName, Mailbox, PhoneNumber, Timestamp, UnusableValue};
 use identity::{id_attribute, id_of, id_value};
 use members::MemberRule;
 use std::collections::BTreeMap;
@@ -73,9 +73,9 @@ pub struct UserDetails {
     /// The first value of each `attribute` of `ldap { }`, by its name in lower case.
     pub attributes: BTreeMap<String, String>,
     /// The first mailbox that is one; if there is none, why not.
-    pub mail: Option<Result<Mailbox, String>>,
+    pub mail: Option<Result<Mailbox, UnusableValue>>,
     /// The same of the telephone number.
-    pub phone: Option<Result<PhoneNumber, String>>,
+    pub phone: Option<Result<PhoneNumber, UnusableValue>>,
 }
 
 /// How much of an entry is read.
@@ -258,12 +258,12 @@ impl LdapState {
 fn first_valid<T, E: std::fmt::Display>(
     texts: &[String],
     parse: impl Fn(&str) -> Result<T, E>,
-) -> Option<Result<T, String>> {
+) -> Option<Result<T, UnusableValue>> {
     let mut why = None;
     for text in texts {
         match parse(text) {
             Ok(value) => return Some(Ok(value)),
-            Err(error) => drop(why.get_or_insert(error.to_string())),
+            Err(error) => drop(why.get_or_insert(UnusableValue::new(error))),
         }
     }
     why.map(Err)
@@ -279,6 +279,6 @@ mod tests {
         let parse = |text: &str| text.parse::<u8>().map_err(|_| "no number");
         assert_eq!(first_valid(&texts(&[]), parse), None);
         assert_eq!(first_valid(&texts(&["x", "7"]), parse), Some(Ok(7)));
-        assert_eq!(first_valid(&texts(&["x", "y"]), parse), Some(Err("no number".into())));
+        assert_eq!(first_valid(&texts(&["x", "y"]), parse), Some(Err(UnusableValue::new("no number"))));
     }
 }

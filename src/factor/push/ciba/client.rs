@@ -3,7 +3,7 @@
 use crate::config::push;
 use crate::engine::provider::ProviderError;
 use crate::http::{HttpCall, assertion};
-use crate::types::{Secret, Timestamp};
+use crate::types::{Secret, SetupError, Timestamp};
 use data_encoding::BASE64;
 use url::{Url, form_urlencoded};
 
@@ -21,7 +21,7 @@ enum ClientProof {
 
 impl CibaClient {
     /// Reads the key file, if there is one.
-    pub(super) fn open(config: &push::CibaOptions) -> Result<Self, String> {
+    pub(super) fn open(config: &push::CibaOptions) -> Result<Self, SetupError> {
         let proof = match &config.auth {
             push::ClientAuth::Basic(secret) => ClientProof::Basic(secret.clone()),
             push::ClientAuth::Post(secret) => ClientProof::Post(secret.clone()),
@@ -59,7 +59,7 @@ impl CibaClient {
             // Its only audience is the issuer, which CIBA Core 1.0, section 7.1, asks for at its own endpoint, and OpenID Connect
             // Core 1.0 since its third errata everywhere.
             ClientProof::Key(signer) => {
-                let failed = |error| ProviderError::Failed(format!("ciba: {error}"));
+                let failed = |error: assertion::SigningError| ProviderError::Failed(format!("ciba: {error}"));
                 let assertion = signer.sign(&self.id, issuer, now).map_err(failed)?;
                 body.push(form_pair("client_assertion_type", assertion::KIND.as_bytes()));
                 body.push(form_pair("client_assertion", assertion.as_bytes()));

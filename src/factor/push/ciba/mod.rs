@@ -26,7 +26,7 @@ use crate::engine::provider::{
     PushRequestKind, PushResponse,
 };
 use crate::http;
-use crate::types::{Factor, FactorChoice, Printable, Secret, Timestamp};
+use crate::types::{Factor, FactorChoice, Printable, Secret, SetupError, Timestamp};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use url::Url;
@@ -53,9 +53,10 @@ struct CibaState {
 
 impl CibaProvider {
     /// Reaches it by `http`. Reads `private_key_file`.
-    pub(super) fn new(config: &push::CibaOptions, http: http::HttpClient) -> Result<Self, String> {
+    pub(super) fn new(config: &push::CibaOptions, http: http::HttpClient) -> Result<Self, SetupError> {
         if !discovery::is_safe(&config.issuer) {
-            return Err("issuer: has to be an https URL without a password in it".into());
+            let why = "issuer: has to be an https URL without a password in it";
+            return Err(SetupError::Missing(why.to_owned()));
         }
         Ok(Self(Arc::new(CibaState {
             client: CibaClient::open(config)?,

@@ -18,6 +18,15 @@ pub enum AnswerError {
     Strange(String),
 }
 
+/// A result that means nothing for the factor that was asked for: `push_failed` among them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the result {result} with the status {status} means nothing for {}", .factor.as_str())]
+pub struct UnknownDuoResult {
+    result: Printable,
+    status: Printable,
+    factor: Factor,
+}
+
 /// What `preauth` says that the user may do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PreauthResult {
@@ -191,14 +200,22 @@ impl DuoAuthStatus {
     ///
     /// # Errors
     ///
-    /// Anything else, in words: `push_failed` among it.
-    pub fn push_response(&self, factor: Factor, device: &Printable) -> Result<Option<PushResponse>, String> {
+    /// Anything else.
+    pub fn push_response(
+        &self,
+        factor: Factor,
+        device: &Printable,
+    ) -> Result<Option<PushResponse>, UnknownDuoResult> {
         let outcome = self.push_outcome(factor, device)?;
         Ok(outcome
             .map(|outcome| PushResponse::with_user_text(outcome, provider_text(self.status_msg.as_deref()))))
     }
 
-    fn push_outcome(&self, factor: Factor, device: &Printable) -> Result<Option<PushOutcome>, String> {
+    fn push_outcome(
+        &self,
+        factor: Factor,
+        device: &Printable,
+    ) -> Result<Option<PushOutcome>, UnknownDuoResult> {
         let (result, status) =
             (self.result.as_deref().unwrap_or_default(), self.status.as_deref().unwrap_or_default());
         let outcome = match (result, status) {
@@ -214,12 +231,7 @@ impl DuoAuthStatus {
             ("deny", "locked_out") => PushOutcome::Locked,
             ("deny", "sent") if factor == Factor::Sms => PushOutcome::Sent,
             _ => {
-                let factor = factor.as_str();
-                return Err(format!(
-                    "the result {} with the status {} means nothing for {factor}",
-                    name(result),
-                    name(status)
-                ));
+                return Err(UnknownDuoResult { result: name(result), status: name(status), factor });
             }
         };
         Ok(Some(outcome))
@@ -228,7 +240,7 @@ impl DuoAuthStatus {
 
 impl std::fmt::Debug for DuoAuthStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Said")
+        f.debug_struct("DuoAuthStatus")
             .field("result", &self.result)
             .field("status", &self.status)
             .finish_non_exhaustive()
@@ -305,7 +317,7 @@ fn mask_number(number: &str) -> String {
 mod tests {
     use super::*;
 
-    fn said(result: &str, status: &str, factor: Factor) -> Result<Option<PushOutcome>, String> {
+    fn said(result: &str, status: &str, factor: Factor) -> Result<Option<PushOutcome>, UnknownDuoResult> {
         let body = serde_json::json!({"stat": "OK", "response": {"result": result, "status": status}});
         super::read_auth_status(body.to_string().as_bytes())
             .unwrap()

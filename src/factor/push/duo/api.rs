@@ -6,6 +6,7 @@ use crate::config::push;
 use crate::engine::provider::ProviderError;
 use crate::http::{self, HttpCall, HttpClient};
 use crate::types::Secret;
+use crate::types::SetupError;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -110,8 +111,8 @@ impl DuoRequest {
 
 impl DuoApi {
     /// Sends nothing.
-    pub(super) fn new(config: &push::DuoOptions, http: HttpClient) -> Result<Self, String> {
-        let wrong = || format!("api_host {}: not a host name", config.api_host);
+    pub(super) fn new(config: &push::DuoOptions, http: HttpClient) -> Result<Self, SetupError> {
+        let wrong = || SetupError::option("api_host", &config.api_host, "not a host name");
         let base = Url::parse(&format!("https://{}/", config.api_host)).map_err(|_| wrong())?;
         let host = base.host_str().ok_or_else(wrong)?.to_owned();
         let (ikey, skey) = (config.ikey.clone(), config.skey.clone());

@@ -20,7 +20,7 @@ use crate::engine::provider::{
     PushRequest, PushRequestKind, PushResponse,
 };
 use crate::http::{self, HttpClient};
-use crate::types::{Factor, Passcode, Printable};
+use crate::types::{Factor, Passcode, Printable, SetupError};
 use answer::PreauthResult;
 use api::{DuoApi, DuoFault, DuoRequest};
 use std::net::IpAddr;
@@ -54,7 +54,7 @@ impl DuoProvider {
     /// # Errors
     ///
     /// `api_host` is none.
-    pub(super) fn new(config: &push::DuoOptions, http: HttpClient) -> Result<Self, String> {
+    pub(super) fn new(config: &push::DuoOptions, http: HttpClient) -> Result<Self, SetupError> {
         Ok(Self { api: Arc::new(DuoApi::new(config, http)?) })
     }
 }
@@ -191,7 +191,7 @@ async fn start_push(api: &DuoApi, ask: &PushRequest) -> Result<AskOutcome, Provi
     match said.push_response(factor, &device.label) {
         Ok(Some(response)) => decided_at_once(response),
         Ok(None) => Err(api.call_failed(&auth, "a question without an id")),
-        Err(text) => Err(api.call_failed(&auth, &text)),
+        Err(text) => Err(api.call_failed(&auth, &text.to_string())),
     }
 }
 
@@ -209,7 +209,7 @@ async fn check_passcode(
     match said.push_response(Factor::Passcode, &Printable::new(Factor::Passcode.as_str())) {
         Ok(Some(response)) => decided_at_once(response),
         Ok(None) => Err(api.call_failed(&auth, "no decision about a passcode")),
-        Err(text) => Err(api.call_failed(&auth, &text)),
+        Err(text) => Err(api.call_failed(&auth, &text.to_string())),
     }
 }
 
@@ -224,7 +224,7 @@ async fn poll_until_answered(api: &DuoApi, question: &PushQuestion) -> Result<Pu
             Ok(said) => match said.push_response(question.factor, &question.device) {
                 Ok(Some(response)) => return Ok(response),
                 Ok(None) => lost = 0,
-                Err(text) => return Err(api.call_failed(&poll, &text)),
+                Err(text) => return Err(api.call_failed(&poll, &text.to_string())),
             },
             Err(DuoFault::Http(http::Error::Unreachable(_) | http::Error::Silent(_))) if lost < LOST => {
                 lost = lost.saturating_add(1);
