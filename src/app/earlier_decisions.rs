@@ -5,7 +5,7 @@
 
 use super::block_on;
 use super::services::App;
-use crate::engine::{DatagramRecord, Decision, EarlierDecision, PendingLogin};
+use crate::engine::{DatagramRecord, Decision, EarlierDecision, PendingLogin, ProofClass};
 use crate::types::keyed_digest;
 use once_cell::sync::Lazy;
 use std::collections::{HashMap, VecDeque};
@@ -54,33 +54,33 @@ impl EarlierDecisions {
 
     /// Keeps the first decision on a datagram: resending the datagram does not extend its lifetime.
     fn insert(&mut self, key: DatagramDigest, decision: Arc<EarlierDecision>, keep: Duration, now: Instant) {
-        for is_proven in [false, true] {
+        for class in ProofClass::ALL {
             let is_over =
                 |(since, _): &(Instant, DatagramDigest)| now.saturating_duration_since(*since) >= keep;
-            while self.queue_mut(is_proven).front().is_some_and(is_over) {
-                self.forget_oldest(is_proven);
+            while self.queue_mut(class).front().is_some_and(is_over) {
+                self.forget_oldest(class);
             }
         }
-        let is_proven = !decision.is_anyones();
+        let class = decision.proof_class();
         let octets = EACH + decision.heap_size();
         if octets > MOST_OCTETS / 64 || self.decisions.contains_key(&key) {
             return;
         }
         while self.decisions.len() >= MOST || self.octets + octets > MOST_OCTETS {
-            let is_proven_left = self.unproven.is_empty();
-            self.forget_oldest(is_proven_left);
+            let class = if self.unproven.is_empty() { ProofClass::Proven } else { ProofClass::Unproven };
+            self.forget_oldest(class);
         }
         self.octets += octets;
-        self.queue_mut(is_proven).push_back((now, key));
+        self.queue_mut(class).push_back((now, key));
         self.decisions.insert(key, DecisionEntry { since: now, decision, octets });
     }
 
-    fn queue_mut(&mut self, is_proven: bool) -> &mut VecDeque<(Instant, DatagramDigest)> {
-        if is_proven { &mut self.proven } else { &mut self.unproven }
+    fn queue_mut(&mut self, class: ProofClass) -> &mut VecDeque<(Instant, DatagramDigest)> {
+        class.select(&mut self.unproven, &mut self.proven)
     }
 
-    fn forget_oldest(&mut self, is_proven: bool) {
-        let Some((_, key)) = self.queue_mut(is_proven).pop_front() else { return };
+    fn forget_oldest(&mut self, class: ProofClass) {
+        let Some((_, key)) = self.queue_mut(class).pop_front() else { return };
         if let Some(entry) = self.decisions.remove(&key) {
             self.octets = self.octets.saturating_sub(entry.octets);
         }
@@ -163,7 +163,7 @@ mod tests {
         kept.insert(key(MOST + 10), long, MINUTE, start);
         assert!(kept.find_decision(&key(MOST + 10), MINUTE, start).is_none(), "none takes much of it");
         while kept.octets > 0 {
-            kept.forget_oldest(true);
+            kept.forget_oldest(ProofClass::Proven);
         }
         assert!(kept.decisions.is_empty() && kept.proven.is_empty());
     }

@@ -92,5 +92,5 @@ pub(super) fn time_out_error() -> Unavailable {
 }
 
 pub(super) fn asked_user(undecided: &PendingLogin) -> AskedUser {
-    AskedUser { name: undecided.name.clone(), proven: undecided.is_proven() }
+    AskedUser { name: undecided.name.clone(), proof: undecided.proof_class() }
 }

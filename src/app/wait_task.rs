@@ -206,7 +206,7 @@ impl LoginServices {
     /// The challenge of a question that is open.
     pub(super) fn number_challenge(&self, undecided: &PendingLogin, id: WaitId, number: &str) -> Decision {
         let owner = ChallengeOwner::owner_of(&undecided.attempt, &self.config.names);
-        let state = owner.and_then(|owner| self.challenges.issue_state(owner, undecided.is_proven(), id));
+        let state = owner.and_then(|owner| self.challenges.issue_state(owner, undecided.proof_class(), id));
         let asks = QuestionKind::Approval { number: number.to_owned() };
         let (reason, question) =
             (RefusalReason::Challenged, Some(Question { because: None, left: None, asks }));

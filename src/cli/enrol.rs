@@ -100,8 +100,7 @@ pub(super) struct OpenedFiles {
 
 impl OpenedFiles {
     /// Makes the file of a QR code, if there is to be one.
-    pub(super) fn of_qr(file: Option<&Path>, is_forced: bool) -> Result<Self, Error> {
-        let existing = if is_forced { qr::ExistingFile::Replace } else { qr::ExistingFile::Keep };
+    pub(super) fn of_qr(file: Option<&Path>, existing: qr::ExistingFile) -> Result<Self, Error> {
         Ok(Self { qr: file.map(|file| qr::create(file, existing)).transpose()?, ..Self::default() })
     }
 }
@@ -119,7 +118,8 @@ impl EnrolArguments {
             return Ok(files);
         }
         let _ = new_token(self, &files)?;
-        Ok(OpenedFiles { qr: OpenedFiles::of_qr(self.qr.as_deref(), self.force)?.qr, ..files })
+        let existing = if self.force { qr::ExistingFile::Replace } else { qr::ExistingFile::Keep };
+        Ok(OpenedFiles { qr: OpenedFiles::of_qr(self.qr.as_deref(), existing)?.qr, ..files })
     }
 }
 

@@ -6,10 +6,11 @@ use super::enrol;
 use super::error::{CommandAnswer, Error};
 use super::input;
 use super::output::{self, local, shown};
+use super::qr::ExistingFile;
 use super::token_view::{left, view};
 use crate::engine::port::{EnrolledToken, SpendPasscode};
 use crate::factor::Factors;
-use crate::store::Administration;
+use crate::store::{Administration, TokenState};
 use crate::types::{Factor, ShellArgument, UserName};
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -99,7 +100,10 @@ impl TokenCommand {
     pub(super) fn open_files(&self) -> Result<enrol::OpenedFiles, Error> {
         match self {
             Self::Add(arguments) => arguments.open_files(),
-            Self::Show { qr, force, .. } => enrol::OpenedFiles::of_qr(qr.as_deref(), *force),
+            Self::Show { qr, force, .. } => {
+                let existing = if *force { ExistingFile::Replace } else { ExistingFile::Keep };
+                enrol::OpenedFiles::of_qr(qr.as_deref(), existing)
+            }
             _ => Ok(enrol::OpenedFiles::default()),
         }
     }
@@ -131,8 +135,8 @@ pub(super) fn run(
             check::test(context, user, token, &code)
         }
         TokenCommand::Resync { which, first, second } => resync(context, &which, first, second),
-        TokenCommand::Enable { which } => switch(context, &which, true),
-        TokenCommand::Disable { which } => switch(context, &which, false),
+        TokenCommand::Enable { which } => switch(context, &which, TokenState::Enabled),
+        TokenCommand::Disable { which } => switch(context, &which, TokenState::Disabled),
         TokenCommand::Delete { which, yes } => {
             let (user, token) = which.find(context)?;
             if !yes {
@@ -157,10 +161,14 @@ fn done(
     )
 }
 
-fn switch(context: &CommandContext, which: &TokenArgument, enabled: bool) -> Result<CommandAnswer, Error> {
+fn switch(
+    context: &CommandContext,
+    which: &TokenArgument,
+    state: TokenState,
+) -> Result<CommandAnswer, Error> {
     let (user, token) = which.find(context)?;
-    context.store.enable_token(&user, &token.serial, enabled)?;
-    done(context, &user, &token, if enabled { "enabled" } else { "disabled" })
+    context.store.set_token_state(&user, &token.serial, state)?;
+    done(context, &user, &token, state.as_str())
 }
 
 fn resync(

@@ -96,7 +96,7 @@ impl HostHealth {
         self.lock_state().down.is_some()
     }
 
-    /// Whether it is left out, and somebody tries it.
+    /// Whether it is left out and a caller tries it.
     pub(super) fn is_tried(&self) -> bool {
         self.lock_state().down.as_ref().is_some_and(|down| down.is_tried)
     }

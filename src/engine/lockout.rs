@@ -75,6 +75,30 @@ pub enum PasswordProof {
     Answering,
 }
 
+/// Whose limits and queues something counts towards: what anyone can cause is kept apart from what only a user with the right
+/// password can.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProofClass {
+    /// No password was proven.
+    #[default]
+    Unproven,
+    /// The right password was shown.
+    Proven,
+}
+
+impl ProofClass {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Unproven, Self::Proven];
+
+    /// The one of two that belongs to this class.
+    pub fn select<T>(self, unproven: T, proven: T) -> T {
+        match self {
+            Self::Unproven => unproven,
+            Self::Proven => proven,
+        }
+    }
+}
+
 /// What a packet is in its login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PacketRole {
@@ -113,6 +137,11 @@ impl PasswordProof {
             (true, PacketRole::First) => Self::Proven,
             (false, _) => Self::Unproven,
         }
+    }
+
+    /// The class that its limits are counted in.
+    pub const fn class(self) -> ProofClass {
+        if self.is_proven() { ProofClass::Proven } else { ProofClass::Unproven }
     }
 
     /// Whether the password is known to be right.

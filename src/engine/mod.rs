@@ -59,7 +59,9 @@ pub use decision::{AcceptedLogin, ChallengedLogin, Decision, Outcome, PendingPas
 pub use earlier_decision::{DatagramRecord, DecisionBasis, EarlierDecision};
 pub use failure_budget::{DailyRate, FailureBudget};
 pub use first_factor::SlowSource;
-pub use lockout::{FailureCounts, Gate, PacketRole, PasscodeTag, PasswordProof, SourceFailures, Strikes};
+pub use lockout::{
+    FailureCounts, Gate, PacketRole, PasscodeTag, PasswordProof, ProofClass, SourceFailures, Strikes,
+};
 pub use login_attempt::{
     AttemptEntropy, LoginAttempt, LoginRequest, PreAuthFacts, SubmittedPassword, VerifiedPassword,
     encode_state, is_state,

@@ -4,7 +4,7 @@ use super::account::Account;
 use super::challenge_state::{ChallengeState, OfferedFactors};
 use super::earlier_decision::DecisionBasis;
 use super::intent::IntentKind;
-use super::lockout::{PacketRole, PasscodeTag, PasswordProof};
+use super::lockout::{PacketRole, PasscodeTag, PasswordProof, ProofClass};
 use super::login_attempt::LoginAttempt;
 use super::provider::PushRequestKind;
 use crate::types::{FactorChoice, Secret, UserId, UserName};
@@ -71,6 +71,11 @@ impl PendingLogin {
     /// What its limits depend on.
     pub(super) fn password_proof(&self) -> PasswordProof {
         self.attempt.password_proof(PacketRole::for_challenge(self.turn.as_ref()))
+    }
+
+    /// The class that it is counted in.
+    pub fn proof_class(&self) -> ProofClass {
+        self.password_proof().class()
     }
 
     /// See [`LoginAttempt::is_proven`].

@@ -12,7 +12,7 @@ use super::pending_login::{PendingLogin, known_by};
 use super::port::{Account, AttemptFinding, EnrolledToken, RememberedLoginDigest, SpendPasscode, TokenMatch};
 use super::{
     AcceptReason, AttemptSource, ChallengedLogin, Decision, Engine, LoginAttempt, Outcome, PacketRole,
-    PasscodeTag, RefusalReason, UserAttributes,
+    PasscodeTag, ProofClass, RefusalReason, UserAttributes,
 };
 use crate::types::{Mode, Timestamp, TokenId, UserId, UserName};
 use std::sync::Arc;
@@ -108,9 +108,14 @@ impl EarlierDecision {
         Self { outcome, ..Self::sample_for(user) }
     }
 
-    /// Whether no password, passcode or device is behind it: a challenge that anyone can cause.
-    pub const fn is_anyones(&self) -> bool {
-        matches!(self.outcome, EarlierOutcome::Challenged { .. }) && !self.basis.password_status.is_proven()
+    /// Unproven if no password, passcode or device is behind it: a challenge that anyone can cause.
+    pub const fn proof_class(&self) -> ProofClass {
+        match &self.outcome {
+            EarlierOutcome::Challenged { .. } if !self.basis.password_status.is_proven() => {
+                ProofClass::Unproven
+            }
+            EarlierOutcome::Challenged { .. } | EarlierOutcome::Accepted { .. } => ProofClass::Proven,
+        }
     }
 
     /// Octets that it holds beside itself.

@@ -1,6 +1,6 @@
 //! Applies a decision to a request.
 
-use super::attributes::UnfitReplyValue;
+use super::attributes::{TicketDelivery, UnfitReplyValue};
 use super::instance::{LoginNote, MfaModule, shown_user};
 use super::outcome;
 use super::request_state::ExemptBy;
@@ -153,8 +153,8 @@ impl MfaModule {
     }
 
     /// `ok` if there is a ticket now; there is none for a second user of a tunnel, or a tunnel in a tunnel.
-    pub(super) fn ticket_result(&self, request: &mut Request<'_>, left: bool) -> Rcode {
-        if left {
+    pub(super) fn ticket_result(&self, request: &mut Request<'_>, ticket: TicketDelivery) -> Rcode {
+        if ticket == TicketDelivery::Left {
             return Rcode::Ok;
         }
         let (user, source) = (self.attributes.user(request), self.attributes.attempt_source(request));

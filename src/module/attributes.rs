@@ -4,7 +4,6 @@ use super::attribute_values::single_value;
 use super::forwarded_attributes;
 use super::ticket::{self, TicketContents, TicketPurpose, TunnelQuestion};
 use crate::config::Error;
-use crate::config::clients;
 use crate::config::name_template::NameTemplate;
 use crate::config::profile::ClientProfile;
 use crate::config::reply::ReplyRule;
@@ -191,11 +190,17 @@ impl ModuleAttributes {
     }
 
     /// Gives `chap` and `mschap` the passcode as the user's password, and nothing else to compare with.
-    pub(super) fn hand_over(&self, request: &mut Request<'_>, passcode: &[u8], is_ms_chap: bool) -> bool {
+    pub(super) fn hand_over(
+        &self,
+        request: &mut Request<'_>,
+        passcode: &[u8],
+        digest: DigestProtocol,
+    ) -> bool {
         request.remove(AttributeList::Control, self.nt_password);
         request.remove(AttributeList::Control, self.lm_password);
         request.set(AttributeList::Control, self.cleartext_password, passcode)
-            && (!is_ms_chap || request.set(AttributeList::Control, self.use_ntlm_auth, &0u32.to_be_bytes()))
+            && (digest == DigestProtocol::Chap
+                || request.set(AttributeList::Control, self.use_ntlm_auth, &0u32.to_be_bytes()))
     }
 
     /// Whatever `chap` or `mschap` say of a word is a reject, until we are called again and ask: they know nothing but the word.
@@ -268,10 +273,10 @@ impl ModuleAttributes {
     }
 
     /// In an EAP conversation the accept comes with a later packet, unless `eap` has made it already: leaves a ticket for it.
-    pub(super) fn keep_for_next_packet(&self, request: &mut Request<'_>) -> bool {
+    pub(super) fn keep_for_next_packet(&self, request: &mut Request<'_>) -> TicketDelivery {
         let is_tunnelled = request.outer().is_some();
         if !is_tunnelled && !self.is_within_eap(request) {
-            return true;
+            return TicketDelivery::Left;
         }
         let user = self.user(request);
         self.leave_ticket(
@@ -282,32 +287,43 @@ impl ModuleAttributes {
     }
 
     /// Puts a ticket into the session-state of the conversation, in place of an earlier one: that of the outer request, where
-    /// there is a tunnel, since a tunnelled one's does not survive it. `false`, and there is none, if the earlier one is
+    /// there is a tunnel, since a tunnelled one's does not survive it. There is none if the earlier one is
     /// another user's, or too old to tell; or if there is a tunnel in a tunnel, whose name in between is anybody's.
     pub(super) fn leave_ticket(
         &self,
         request: &mut Request<'_>,
         user: Vec<u8>,
         purpose: TicketPurpose,
-    ) -> bool {
+    ) -> TicketDelivery {
         if let Some(mut outer) = request.outer() {
-            return outer.outer().is_none() && self.leave_ticket_here(&mut outer, user, purpose);
+            if outer.outer().is_some() {
+                return TicketDelivery::Ambiguous;
+            }
+            return self.leave_ticket_here(&mut outer, user, purpose);
         }
         self.leave_ticket_here(request, user, purpose)
     }
 
-    fn leave_ticket_here(&self, request: &mut Request<'_>, user: Vec<u8>, purpose: TicketPurpose) -> bool {
+    fn leave_ticket_here(
+        &self,
+        request: &mut Request<'_>,
+        user: Vec<u8>,
+        purpose: TicketPurpose,
+    ) -> TicketDelivery {
         let session = request.session();
         let earlier = request.values(AttributeList::SessionState, self.ticket);
         request.remove(AttributeList::SessionState, self.ticket);
-        let is_his = |ticket: &Vec<u8>| {
+        let is_same_user = |ticket: &Vec<u8>| {
             ticket::redeem_ticket(ticket, session, |_| true).is_some_and(|pass| pass.user == user)
         };
-        if !earlier.iter().all(is_his) {
-            return false;
+        if !earlier.iter().all(is_same_user) {
+            return TicketDelivery::Ambiguous;
         }
-        ticket::issue_ticket(TicketContents { user, session, purpose })
-            .is_some_and(|ticket| request.set(AttributeList::SessionState, self.ticket, &ticket.0))
+        let issued = ticket::issue_ticket(TicketContents { user, session, purpose });
+        match issued.is_some_and(|ticket| request.set(AttributeList::SessionState, self.ticket, &ticket.0)) {
+            true => TicketDelivery::Left,
+            false => TicketDelivery::Ambiguous,
+        }
     }
 
     /// What an earlier packet, or the tunnel, left for this request. Takes it, but for a question that is another server's to
@@ -380,17 +396,12 @@ impl ModuleAttributes {
             && request.set(AttributeList::Reply, self.state, state.as_bytes())
     }
 
-    /// Which profiles and languages are wanted for the client that sent it: by unlang, then by its section in clients.conf, if any
-    /// of those `speak` at all.
-    pub(super) fn requested_texts(&self, request: &Request<'_>, speak: bool) -> [Vec<String>; 2] {
-        [(self.mfa_profile, clients::PROFILE), (self.mfa_language, clients::LANGUAGE)].map(
-            |(attribute, item)| {
-                let said = single_value(request.values(AttributeList::Control, attribute));
-                let said = said.map(|value| String::from_utf8_lossy(&value).into_owned());
-                let client = if speak { request.client_option(item) } else { None };
-                said.into_iter().chain(client).collect()
-            },
-        )
+    /// Which profiles and languages unlang wants for this request.
+    pub(super) fn requested_texts(&self, request: &Request<'_>) -> [Vec<String>; 2] {
+        [self.mfa_profile, self.mfa_language].map(|attribute| {
+            let said = single_value(request.values(AttributeList::Control, attribute));
+            said.map(|value| String::from_utf8_lossy(&value).into_owned()).into_iter().collect()
+        })
     }
 
     /// The question for the user, whether the input is shown, and the State of the answer.
@@ -545,6 +556,23 @@ const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 /// Octets of a text in EAP-GTC: the packet is to fit where EAP does at least (RFC 3748, section 3.1).
 const MOST_TEXT: usize = 1000;
+
+/// The protocol of a password that comes as a digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DigestProtocol {
+    Chap,
+    MsChap,
+}
+
+/// Whether a ticket waits for the next packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum TicketDelivery {
+    /// It does, or none is needed.
+    Left,
+    /// There is none: a second user, or a second tunnel, makes it ambiguous whose it would be.
+    Ambiguous,
+}
 
 /// The purpose of a redeemed ticket.
 pub(super) enum RedeemedTicket {

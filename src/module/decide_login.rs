@@ -1,10 +1,11 @@
 //! Hands a login to the engine, and starts what its decision needs: a challenge, a push, a wait.
 
+use super::attributes::DigestProtocol;
 use super::instance::{LoginNote, MfaModule, shown_user};
+use super::login::EapRounds;
 use super::outcome;
 use super::ticket::{TicketPurpose, TunnelQuestion};
 use crate::app;
-use crate::config::profile::ChallengeSupport;
 use crate::config::push::NumberMatch;
 use crate::engine::{
     LoginAttempt, LoginEndpoint, LoginRequest, Outcome, PasswordStatus, PasswordVerifier, PendingLogin,
@@ -70,7 +71,10 @@ impl MfaModule {
     /// CHAP and MS-CHAP: hands what answers the challenge, a code or a word, to the server's own module, which makes the
     /// response.
     pub(super) fn answer_digest(&self, request: &mut Request<'_>, password: SubmittedPassword) -> Rcode {
-        let is_ms_chap = !matches!(password, SubmittedPassword::Chap { .. });
+        let digest = match password {
+            SubmittedPassword::Chap { .. } => DigestProtocol::Chap,
+            _ => DigestProtocol::MsChap,
+        };
         let attempt = self.build_attempt(request, password);
         let Some(app) = &self.app else { return Rcode::Fail };
         let secret = match app.start_here(attempt) {
@@ -88,7 +92,7 @@ impl MfaModule {
             }
         };
         let secret = secret.as_ref().map(|secret| secret.expose()).unwrap_or_default();
-        outcome::checked_rcode(self.attributes.hand_over(request, secret, is_ms_chap), Rcode::Updated)
+        outcome::checked_rcode(self.attributes.hand_over(request, secret, digest), Rcode::Updated)
     }
 
     /// Decides on the submitted password.
@@ -225,8 +229,11 @@ impl MfaModule {
         state: Option<&[u8]>,
     ) -> LoginAttempt {
         let mode = self.login_mode(request);
-        let rounds = self.conversing.contains(&request.server());
-        let shows = self.client_voice(request).shows_challenges() == ChallengeSupport::Shown;
+        let rounds = match self.conversing.contains(&request.server()) {
+            true => EapRounds::Many,
+            false => EapRounds::One,
+        };
+        let shows = self.client_voice(request).shows_challenges();
         let login = LoginRequest {
             at: app::now(),
             user: self.attributes.user(request),

@@ -2,6 +2,7 @@
 
 use super::attribute_values::single_value;
 use super::attributes::ModuleAttributes;
+use crate::config::profile::ChallengeSupport;
 use crate::engine::{AttemptSource, PolicyContext, SubmittedPassword, is_state};
 use crate::freeradius::{Attribute, AttributeList, Request, code};
 use crate::types::{NameRules, Printable, Secret, UserName};
@@ -22,6 +23,15 @@ const EAP_MS_CHAP2: u8 = 26;
 
 /// Service-Type = Call-Check (RFC 2865, section 5.6).
 const CALL_CHECK: u32 = 10;
+
+/// How many rounds EAP can have in a virtual server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum EapRounds {
+    /// It can go on asking.
+    Many,
+    /// It knows one question only.
+    One,
+}
 
 impl ModuleAttributes {
     /// Classifies traffic by rule: a user whose name looks like their own hardware address is still asked, unless the
@@ -141,9 +151,15 @@ impl ModuleAttributes {
     }
 
     /// Whether the user can be asked for more and answer: by a password in clear, if the client shows challenges, or
-    /// by EAP-GTC in a tunnel, where the server can continue with that (`rounds`). MFA-Dialogue overrides this, also
+    /// by EAP-GTC in a tunnel, where the server can continue with that. MFA-Dialogue overrides this, also
     /// for PAP in a tunnel.
-    pub(super) fn can_answer(&self, request: &mut Request<'_>, shows: bool, rounds: bool) -> bool {
+    pub(super) fn can_answer(
+        &self,
+        request: &mut Request<'_>,
+        shows: ChallengeSupport,
+        rounds: EapRounds,
+    ) -> bool {
+        let shows = shows == ChallengeSupport::Shown;
         if request.values(AttributeList::Request, self.user_password).len() != 1 {
             return false;
         }
@@ -151,7 +167,9 @@ impl ModuleAttributes {
         match (self.tunnel_depth(request), self.is_eap(request)) {
             (0, false) => policy.unwrap_or(shows),
             (1, false) => policy.unwrap_or(false),
-            (1, true) => rounds && self.gtc_response(request).is_some() && policy.unwrap_or(shows),
+            (1, true) => {
+                rounds == EapRounds::Many && self.gtc_response(request).is_some() && policy.unwrap_or(shows)
+            }
             _ => false,
         }
     }

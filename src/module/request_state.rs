@@ -58,6 +58,7 @@ use super::login::TrafficKind;
 use super::outcome;
 use super::ticket::TunnelQuestion;
 use crate::app;
+use crate::config::clients;
 use crate::config::profile::StaticChallenge;
 use crate::engine::port::AttemptFinding;
 use crate::engine::{
@@ -149,7 +150,11 @@ impl MfaModule {
 
     /// The texts and abilities of the client that sent the request.
     pub(super) fn client_voice(&self, request: &Request<'_>) -> ClientVoice {
-        let [profiles, languages] = self.attributes.requested_texts(request, self.clients_speak);
+        let [mut profiles, mut languages] = self.attributes.requested_texts(request);
+        if self.clients_speak {
+            profiles.extend(request.client_option(clients::PROFILE));
+            languages.extend(request.client_option(clients::LANGUAGE));
+        }
         self.words.voice_for(profiles.iter().map(String::as_str), languages.iter().map(String::as_str))
     }
 

@@ -3,7 +3,7 @@
 
 use super::local::LocalPasswords;
 use super::password_cache::PasswordCache;
-use super::password_hash::PasswordHasher;
+use super::password_hash::{HashMemory, PasswordHasher};
 use crate::config::{Config, PasswordBackendKind, PasswordSource};
 use crate::directory;
 use crate::engine::SubmittedPassword;
@@ -50,7 +50,8 @@ impl BackendRouter {
     /// A sentence that names the option and the file.
     pub(crate) fn open(config: &Config, store: Arc<dyn Store>) -> Result<Option<Arc<Self>>, SetupError> {
         let is_local = config.passwords.all().any(|by| by == PasswordBackendKind::Local);
-        let slow = Arc::new(PasswordHasher::new(is_local));
+        let slow =
+            Arc::new(PasswordHasher::new(if is_local { HashMemory::Reserved } else { HashMemory::OnDemand }));
         let metrics = Arc::<OnceCell<Arc<InstanceMetrics>>>::default();
         let pace = Arc::<BackendLatency>::default();
         let directory = directory::open(config)?.map(|ldap| -> Arc<dyn UserDirectory> {

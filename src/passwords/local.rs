@@ -62,7 +62,7 @@ mod tests {
         store.set_password("alice", &hash);
         let local = LocalPasswords {
             store: Arc::clone(&store) as Arc<dyn Store>,
-            slow: Arc::new(PasswordHasher::new(false)),
+            slow: Arc::new(PasswordHasher::new(crate::passwords::password_hash::HashMemory::OnDemand)),
         };
         (store, local)
     }

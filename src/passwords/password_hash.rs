@@ -133,18 +133,27 @@ pub(crate) struct HashOwner<'a> {
     pub(super) client: &'a str,
 }
 
+/// When the memory for hashes is allocated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum HashMemory {
+    /// At start.
+    Reserved,
+    /// With the first hash.
+    OnDemand,
+}
+
 impl PasswordHasher {
-    /// Computes as many hashes at once as there are cores, 2 to 4. `is_ready` allocates their memory now instead of with the first hash.
-    pub(crate) fn new(is_ready: bool) -> Self {
+    /// Computes as many hashes at once as there are cores, 2 to 4.
+    pub(crate) fn new(memory: HashMemory) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, |cores| cores.get());
-        Self::with_room(cores.clamp(2, 4), is_ready, PATIENCE)
+        Self::with_room(cores.clamp(2, 4), memory, PATIENCE)
     }
 
-    fn with_room(room: usize, is_ready: bool, patience: Duration) -> Self {
+    fn with_room(room: usize, reserved: HashMemory, patience: Duration) -> Self {
         let count = hash_params().map_or(0, |params| params.block_count());
         let memory = |_| {
             let mut memory = HashBuffer::default();
-            if is_ready {
+            if reserved == HashMemory::Reserved {
                 memory.memory_blocks(count);
             }
             memory
@@ -261,7 +270,7 @@ mod tests {
 
     #[tokio::test]
     async fn login_without_a_turn_in_time_is_told_so() {
-        let slow = PasswordHasher::with_room(1, false, Duration::from_millis(1));
+        let slow = PasswordHasher::with_room(1, HashMemory::OnDemand, Duration::from_millis(1));
         let held = slow.turns.acquire_turn(QueueClass::User("bob".into())).await.unwrap();
         assert!(slow.verify(Secret::new("secret"), None, ALICE).await.is_err());
         drop(held);
@@ -270,7 +279,7 @@ mod tests {
 
     #[tokio::test]
     async fn memory_is_used_again_also_after_a_hash_that_needs_more() {
-        let slow = PasswordHasher::with_room(1, true, PATIENCE);
+        let slow = PasswordHasher::with_room(1, HashMemory::Reserved, PATIENCE);
         let held = |turn: &mut QueueTurn<HashBuffer>| turn.item_mut().unwrap().0.len();
         let own = held(&mut slow.turns.acquire_turn(QueueClass::User("bob".into())).await.unwrap());
         assert_eq!(own, 19 * 1024);
@@ -284,7 +293,7 @@ mod tests {
 
     #[tokio::test]
     async fn flood_of_invented_names_does_not_stop_a_user_and_tells_nothing() {
-        let slow = std::sync::Arc::new(PasswordHasher::with_room(1, false, PATIENCE));
+        let slow = std::sync::Arc::new(PasswordHasher::with_room(1, HashMemory::OnDemand, PATIENCE));
         let hash = hash_password(&Secret::new("secret")).unwrap();
         let held = slow.turns.acquire_turn(QueueClass::User("bob".into())).await.unwrap();
         let (done, mut order) = tokio::sync::mpsc::unbounded_channel();

@@ -13,6 +13,7 @@ use super::{
     duplicate_secrets,
 };
 use crate::engine::port::{EnrolledToken, SpendPasscode};
+use crate::store::TokenState;
 use crate::types::{Timestamp, TokenId, UserId, UserName};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -129,14 +130,17 @@ impl Administration for SqliteStore {
         })
     }
 
-    fn enable_token(&self, user: &UserName, serial: &str, enabled: bool) -> Result<(), Error> {
+    fn set_token_state(&self, user: &UserName, serial: &str, state: TokenState) -> Result<(), Error> {
         self.write(|tx| {
             let id = get_user(tx, user)?;
-            if !enabled {
+            if state == TokenState::Disabled {
                 remembered_logins::forget_remembered_logins(tx, user.as_str())?;
             }
             let token = get_token(tx, id, user, serial)?;
-            tx.execute("UPDATE token SET enabled = ?2 WHERE id = ?1", (token.0, enabled))?;
+            tx.execute(
+                "UPDATE token SET enabled = ?2 WHERE id = ?1",
+                (token.0, state == TokenState::Enabled),
+            )?;
             Ok(())
         })
     }

@@ -16,8 +16,8 @@ use super::seal::{self, SealedPlace};
 use crate::config::FailureLimits;
 use crate::engine::port::{Account, AttemptCommit, AttemptFinding, AuditRecord, SecondCode, SpendPasscode};
 use crate::engine::{
-    AttemptSource, FailureBudget, FailureCounts, Gate, PasscodeTag, PasswordProof, Reason, RefusalReason,
-    Strikes,
+    AttemptSource, FailureBudget, FailureCounts, Gate, PasscodeTag, PasswordProof, ProofClass, Reason,
+    RefusalReason, Strikes,
 };
 use crate::types::{Timestamp, TokenId, UserId, UserName};
 use rusqlite::{Connection, OptionalExtension};
@@ -85,7 +85,7 @@ pub(super) fn commit_attempt(conn: &Connection, settlement: &AttemptCommit) -> R
         true => reason.verdict_with_challenge(),
         false => reason.verdict_without_challenge(),
     };
-    insert_audit_row(conn, &settlement.record, reason, verdict, settlement.password_proof().is_proven())?;
+    insert_audit_row(conn, &settlement.record, reason, verdict, settlement.password_proof().class())?;
     if let Some(next) = next {
         challenges::insert_challenge(conn, &settlement.record, next)?;
     }
@@ -119,7 +119,7 @@ fn decide_attempt(conn: &Connection, settlement: &AttemptCommit) -> Result<Reaso
         _ => {}
     }
     let standing = settlement.password_proof();
-    let source = row_limits::source_key(&record.source, standing.is_proven());
+    let source = row_limits::source_key(&record.source, standing.class());
     let row = find_failure(conn, &record.user, &source)?;
     // An unknown user is looked up under an id that does not exist, so that both cost the same.
     let id = user.unwrap_or(UserId(-1));
@@ -246,7 +246,7 @@ fn decide_attempt(conn: &Connection, settlement: &AttemptCommit) -> Result<Reaso
     if let AttemptFinding::Wrong { .. } = finding {
         let worn = challenges::WornCodes {
             conversation: settlement.conversation,
-            source: row_limits::source_key(&record.source, false),
+            source: row_limits::source_key(&record.source, ProofClass::Unproven),
             is_proven: standing.is_proven(),
         };
         challenges::count_wrong_code(conn, id, &worn)?;
@@ -299,9 +299,11 @@ fn is_first_of_two(
     match spend {
         SpendPasscode::Code { .. } => Ok(false),
         SpendPasscode::Sent { .. } if settlement.conversation.is_some() => Ok(false),
-        SpendPasscode::Sent { code } => {
-            Ok(!challenges::was_asked_for(conn, code, &row_limits::source_key(&record.source, false))?)
-        }
+        SpendPasscode::Sent { code } => Ok(!challenges::was_asked_for(
+            conn,
+            code,
+            &row_limits::source_key(&record.source, ProofClass::Unproven),
+        )?),
         SpendPasscode::Step { .. } => {
             let follows = |first: FirstOfTwoCodes| {
                 first.token == token && FailureLimits::awaits_second_code(first.at, record.at)
@@ -361,7 +363,7 @@ pub(super) fn check_gate(
         .query_row([name.as_str()], |row| row.get(0).map(UserId))
         .optional()?;
     let user = find_strikes(conn, id.unwrap_or(UserId(-1)))?.unwrap_or_default();
-    let key = row_limits::source_key(source, standing.is_proven());
+    let key = row_limits::source_key(source, standing.class());
     let source = find_failure(conn, name.as_str(), &key)?.unwrap_or_default().guesses;
     Ok(limits.gate_at(&FailureCounts { source, user, client: FailureBudget::default() }, standing, now))
 }

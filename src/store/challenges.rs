@@ -3,11 +3,11 @@
 use super::error::StoreFault;
 use super::row::{from_millis, to_millis};
 use super::row_limits;
-use crate::engine::AttemptSource;
 use crate::engine::challenge::{ChallengeState, ConversationId};
 use crate::engine::port::{
     AuditRecord, ChallengeToWrite, CodeSending, EnrolledToken, NewCode, SentCode, StateDigest,
 };
+use crate::engine::{AttemptSource, ProofClass};
 use crate::types::{Factor, Timestamp, UserId, UserName};
 use rusqlite::{Connection, OptionalExtension};
 use std::time::Duration;
@@ -98,7 +98,7 @@ pub(super) fn insert_code(conn: &Connection, new: &NewCode) -> Result<CodeSendin
         to_millis(*at),
         to_millis(at.plus(rules.life)),
         rules.tries,
-        row_limits::source_key(source, false),
+        row_limits::source_key(source, ProofClass::Unproven),
     ))?;
     Ok(CodeSending::Remembered)
 }

@@ -5,7 +5,8 @@ use super::row::{locked_until, to_millis};
 use super::row_limits;
 use crate::engine::port::AuditRecord;
 use crate::engine::{
-    FailureBudget, FailureCounts, PasscodeTag, PasswordProof, Reason, SourceFailures, Strikes, Verdict,
+    FailureBudget, FailureCounts, PasscodeTag, PasswordProof, ProofClass, Reason, SourceFailures, Strikes,
+    Verdict,
 };
 use crate::types::{Factor, Timestamp, TokenId, UserId};
 use rusqlite::{Connection, OptionalExtension, params};
@@ -85,7 +86,7 @@ pub(super) fn clear_failures(
     strikes: Strikes,
     record: &AuditRecord,
 ) -> Result<(), StoreFault> {
-    let [unproven, proven] = [false, true].map(|is_proven| row_limits::source_key(&record.source, is_proven));
+    let [unproven, proven] = ProofClass::ALL.map(|class| row_limits::source_key(&record.source, class));
     conn.prepare_cached("DELETE FROM failure WHERE user = ?1 AND source IN (?2, ?3)")?.execute((
         &record.user,
         unproven,
@@ -152,12 +153,12 @@ pub(super) fn insert_audit_row(
     record: &AuditRecord,
     reason: Reason,
     verdict: Verdict,
-    is_proven: bool,
+    class: ProofClass,
 ) -> Result<(), StoreFault> {
-    let refusal = match (reason.verdict().lets_in(), is_proven) {
+    let refusal = match (reason.verdict().lets_in(), class) {
         (true, _) => 0,
-        (false, false) => 1,
-        (false, true) => 2,
+        (false, ProofClass::Unproven) => 1,
+        (false, ProofClass::Proven) => 2,
     };
     let station = match refusal {
         1 => row_limits::short_station(&record.source.calling_station),

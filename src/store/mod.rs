@@ -45,6 +45,25 @@ use crate::types::{
     Algorithm, Digits, Factor, Mode, Period, Secret, ShellArgument, Timestamp, TokenId, UserId, UserName,
 };
 
+/// Whether a token may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenState {
+    /// Its codes are accepted.
+    Enabled,
+    /// Its codes are refused.
+    Disabled,
+}
+
+impl TokenState {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
 /// What can go wrong with a store. Every text names the file and the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -206,7 +225,7 @@ pub trait Administration {
     /// All tokens of a user, secrets in clear.
     fn tokens(&self, user: &UserName) -> Result<Vec<EnrolledToken>, Error>;
     /// Allows or forbids its use. If it is forbidden, no login of the user is remembered any more.
-    fn enable_token(&self, user: &UserName, serial: &str, enabled: bool) -> Result<(), Error>;
+    fn set_token_state(&self, user: &UserName, serial: &str, state: TokenState) -> Result<(), Error>;
     /// Deletes a token.
     fn delete_token(&self, user: &UserName, serial: &str) -> Result<(), Error>;
     /// Spends a code without a login (resynchronisation by the administrator). `false` if it was spent already.

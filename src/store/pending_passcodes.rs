@@ -3,8 +3,8 @@
 use super::error::StoreFault;
 use super::failures::{clear_failures, find_strikes, insert_audit_row};
 use super::row::{from_millis, to_millis};
-use crate::engine::Reason;
 use crate::engine::port::{AuditRecord, PasswordConfirmation, PendingId};
+use crate::engine::{ProofClass, Reason};
 use crate::types::{Timestamp, TokenId, UserId};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::time::Duration;
@@ -58,7 +58,13 @@ pub(super) fn confirm_pending(
     confirmation: &PasswordConfirmation,
 ) -> Result<Reason, StoreFault> {
     let reason = decide_confirmation(conn, confirmation)?;
-    insert_audit_row(conn, &confirmation.record, reason, reason.verdict_without_challenge(), true)?;
+    insert_audit_row(
+        conn,
+        &confirmation.record,
+        reason,
+        reason.verdict_without_challenge(),
+        ProofClass::Proven,
+    )?;
     Ok(reason)
 }
 

@@ -4,6 +4,7 @@
 //! is behind a proven password is counted and bounded apart, so that no flood of invented logins displaces it.
 
 use crate::engine::AttemptSource;
+use crate::engine::ProofClass;
 use rusqlite::Connection;
 use sha2::{Digest, Sha256};
 
@@ -26,7 +27,7 @@ const STATION: usize = 64;
 const SOURCE: usize = 64;
 
 /// What failures of a source are counted under. Those behind a proven password are counted apart.
-pub(super) fn source_key(source: &AttemptSource, is_proven: bool) -> String {
+pub(super) fn source_key(source: &AttemptSource, class: ProofClass) -> String {
     let key = source.failure_key();
     let key = match key.len() {
         0..=SOURCE => key,
@@ -35,7 +36,10 @@ pub(super) fn source_key(source: &AttemptSource, is_proven: bool) -> String {
             data_encoding::HEXLOWER.encode(Sha256::digest(&key).get(..16).unwrap_or_default())
         ),
     };
-    if is_proven { format!("proven {key}") } else { key }
+    match class {
+        ProofClass::Proven => format!("proven {key}"),
+        ProofClass::Unproven => key,
+    }
 }
 
 /// A station as it is written with a refusal.
@@ -202,10 +206,10 @@ mod tests {
             request: None,
         };
         let [one, other] = ["x".repeat(250), format!("{}y", "x".repeat(249))].map(|station| source(&station));
-        let keys = [&one, &other].map(|source| source_key(source, false));
+        let keys = [&one, &other].map(|source| source_key(source, ProofClass::Unproven));
         assert!(keys[0].len() <= SOURCE && keys[0] != keys[1], "{keys:?}");
-        assert_ne!(source_key(&one, true), keys[0]);
-        assert_eq!(source_key(&source("203.0.113.9"), false), "192.0.2.1 203.0.113.9");
+        assert_ne!(source_key(&one, ProofClass::Proven), keys[0]);
+        assert_eq!(source_key(&source("203.0.113.9"), ProofClass::Unproven), "192.0.2.1 203.0.113.9");
         assert_eq!(short_station(&"\u{e9}".repeat(100)).len(), 64);
     }
 }

@@ -160,10 +160,11 @@ impl ClientVoice {
         let mut tried = Vec::new();
         match &prompt.asks {
             QuestionKind::Factor { ways, passcode } if !ways.is_empty() => {
+                let offered = OfferedOptions { ways, passcode: *passcode };
                 if self.format != PromptFormat::Short {
-                    tried.push(self.list(ways, *passcode, because.as_deref()));
+                    tried.push(self.list(&offered, because.as_deref()));
                 }
-                let [all, kinds] = self.compact_options(ways, *passcode);
+                let [all, kinds] = self.compact_options(&offered);
                 tried.push(prefixed(because.as_deref(), all.clone()));
                 tried.push(vec![all]);
                 tried.push(vec![kinds]);
@@ -390,7 +391,8 @@ impl ClientVoice {
     }
 
     /// Heading, a line for each option, and the question.
-    fn list(&self, ways: &[QuestionOption], passcode: bool, because: Option<&str>) -> Vec<String> {
+    fn list(&self, offered: &OfferedOptions<'_>, because: Option<&str>) -> Vec<String> {
+        let OfferedOptions { ways, passcode } = offered;
         let (heading, question) = match passcode {
             true => (TextKey::HeadingPasscode, TextKey::OptionPasscode),
             false => (TextKey::Heading, TextKey::Option),
@@ -424,7 +426,8 @@ impl ClientVoice {
     }
 
     /// Possible inputs in one line: first every option by its word, then every kind of option.
-    fn compact_options(&self, ways: &[QuestionOption], passcode: bool) -> [String; 2] {
+    fn compact_options(&self, offered: &OfferedOptions<'_>) -> [String; 2] {
+        let OfferedOptions { ways, passcode } = *offered;
         let text = if passcode { TextKey::CompactPasscode } else { TextKey::Compact };
         let all: Vec<_> = ways.iter().map(|way| way.choice.to_string()).collect();
         let mut kinds: Vec<_> = Vec::new();
@@ -446,6 +449,13 @@ impl ClientVoice {
             (PromptEnding::Blank, _) => format!("{text} "),
         }
     }
+}
+
+/// What a user may choose from.
+struct OfferedOptions<'a> {
+    ways: &'a [QuestionOption],
+    /// Whether a passcode may be typed as well.
+    passcode: bool,
 }
 
 /// The same decision, where no challenge tells a refusal.

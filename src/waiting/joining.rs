@@ -205,7 +205,7 @@ impl OpenWaits {
         }
         table.claim_user(user.clone(), id);
         if number.is_some() {
-            table.track_unattended(id, user.proven);
+            table.track_unattended(id, user.proof);
         }
         AdoptOutcome::Alone(number)
     }

@@ -2,7 +2,7 @@
 //! in this process.
 
 use super::wait::WaitId;
-use crate::engine::{LoginAttempt, LoginEndpoint, PasswordVerifier, encode_state};
+use crate::engine::{LoginAttempt, LoginEndpoint, PasswordVerifier, ProofClass, encode_state};
 use crate::types::{NameRules, UserName};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -62,15 +62,20 @@ impl ChallengeOwner {
 
 impl OpenChallenges {
     /// Issues a new State. `None` if the system provides no randomness.
-    pub(crate) fn issue_state(&self, owner: ChallengeOwner, is_proven: bool, wait: WaitId) -> Option<String> {
+    pub(crate) fn issue_state(
+        &self,
+        owner: ChallengeOwner,
+        class: ProofClass,
+        wait: WaitId,
+    ) -> Option<String> {
         let mut octets = [0; 16];
         getrandom::fill(&mut octets).ok()?;
         let state = encode_state(&octets);
         let mut issued = self.pending_challenges();
-        if issued.queue_mut(is_proven).len() >= MOST {
-            issued.forget_oldest(is_proven);
+        if issued.queue_mut(class).len() >= MOST {
+            issued.forget_oldest(class);
         }
-        issued.queue_mut(is_proven).push_back((Instant::now(), state.clone()));
+        issued.queue_mut(class).push_back((Instant::now(), state.clone()));
         issued.open.insert(state.clone(), OpenChallenge { owner, wait });
         Some(state)
     }
@@ -85,9 +90,9 @@ impl OpenChallenges {
     /// Locks the table and drops expired challenges.
     fn pending_challenges(&self) -> MutexGuard<'_, IssuedChallenge> {
         let mut issued = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        for is_proven in [false, true] {
-            while issued.queue_mut(is_proven).front().is_some_and(|(since, _)| since.elapsed() >= LIFE) {
-                issued.forget_oldest(is_proven);
+        for class in ProofClass::ALL {
+            while issued.queue_mut(class).front().is_some_and(|(since, _)| since.elapsed() >= LIFE) {
+                issued.forget_oldest(class);
             }
         }
         issued
@@ -95,12 +100,12 @@ impl OpenChallenges {
 }
 
 impl IssuedChallenge {
-    fn queue_mut(&mut self, is_proven: bool) -> &mut VecDeque<(Instant, String)> {
-        if is_proven { &mut self.proven } else { &mut self.unproven }
+    fn queue_mut(&mut self, class: ProofClass) -> &mut VecDeque<(Instant, String)> {
+        class.select(&mut self.unproven, &mut self.proven)
     }
 
-    fn forget_oldest(&mut self, is_proven: bool) {
-        if let Some((_, state)) = self.queue_mut(is_proven).pop_front() {
+    fn forget_oldest(&mut self, class: ProofClass) {
+        if let Some((_, state)) = self.queue_mut(class).pop_front() {
             self.open.remove(&state);
         }
     }
@@ -124,7 +129,7 @@ mod tests {
     fn state_is_good_for_the_same_user_from_the_same_place() {
         let challenges = OpenChallenges::default();
         let alice = owner("alice", "192.0.2.1");
-        let state = challenges.issue_state(alice.clone(), true, WaitId::default()).unwrap();
+        let state = challenges.issue_state(alice.clone(), ProofClass::Proven, WaitId::default()).unwrap();
         assert!(crate::engine::is_state(state.as_bytes()));
         assert!(challenges.find_question(state.as_bytes(), &alice).is_some());
         let elsewhere = |instance: &str, virtual_server: &str| ChallengeOwner {
@@ -147,9 +152,10 @@ mod tests {
     #[test]
     fn so_many_are_remembered_and_the_oldest_forgotten() {
         let (challenges, alice) = (OpenChallenges::default(), owner("alice", "192.0.2.1"));
-        let issue = |is_proven| challenges.issue_state(alice.clone(), is_proven, WaitId::default()).unwrap();
-        let (proven, first, second) = (issue(true), issue(false), issue(false));
-        (2..=MOST).for_each(|_| drop(issue(false)));
+        let issue = |class| challenges.issue_state(alice.clone(), class, WaitId::default()).unwrap();
+        let (proven, first, second) =
+            (issue(ProofClass::Proven), issue(ProofClass::Unproven), issue(ProofClass::Unproven));
+        (2..=MOST).for_each(|_| drop(issue(ProofClass::Unproven)));
         assert!(challenges.find_question(first.as_bytes(), &alice).is_none());
         assert!(challenges.find_question(second.as_bytes(), &alice).is_some());
         assert!(

@@ -122,7 +122,10 @@ mod tests {
 
         fn open(&self, user: &str) -> (OpenedWait, ParkedHandle) {
             let opening = NewWait {
-                user: Some(AskedUser { name: UserName::from_canonical(user), proven: true }),
+                user: Some(AskedUser {
+                    name: UserName::from_canonical(user),
+                    proof: crate::engine::ProofClass::Proven,
+                }),
                 client: String::new(),
                 fingerprint: AttemptFingerprint { digest: [0; 32], datagram: None, roams: true, port: 1 },
                 begun: None,

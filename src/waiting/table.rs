@@ -2,7 +2,7 @@
 
 use super::loopback_packet::LoopbackRequest;
 use super::wait::{AskedUser, AttemptFingerprint, NewWait, OpenedWait, WaitId, WaitToken};
-use crate::engine::Decision;
+use crate::engine::{Decision, ProofClass};
 use crate::types::Timestamp;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
@@ -110,19 +110,19 @@ impl WaitTable {
             number: opening.number,
             datagram: opening.fingerprint.datagram,
         };
-        let is_proven = wait.user.as_ref().is_some_and(|asked| asked.proven);
+        let class = wait.user.as_ref().map(|asked| asked.proof).unwrap_or_default();
         let is_unattended = wait.number.is_some();
         self.waits.insert(id, wait);
         if is_unattended {
-            self.track_unattended(id, is_proven);
+            self.track_unattended(id, class);
         }
         OpenedWait { id, stop, deadline, number }
     }
 
     /// Records a wait without a packet. The server's limits do not bound their number: beyond [`UNATTENDED`] the oldest is ended and
     /// removed, unless a packet has joined it.
-    pub(crate) fn track_unattended(&mut self, id: WaitId, is_proven: bool) {
-        let order = if is_proven { &mut self.proven } else { &mut self.unproven };
+    pub(crate) fn track_unattended(&mut self, id: WaitId, class: ProofClass) {
+        let order = class.select(&mut self.unproven, &mut self.proven);
         order.push_back(id);
         if order.len() <= UNATTENDED {
             return;

@@ -5,7 +5,7 @@ use super::datagrams::DatagramOutcome;
 use super::open_waits::{AGAIN, CLAIM};
 use super::table::HandlingMode;
 use super::*;
-use crate::engine::{ChallengedLogin, Decision, Outcome, Reason, RefusalReason};
+use crate::engine::{ChallengedLogin, Decision, Outcome, ProofClass, Reason, RefusalReason};
 use crate::types::{Secret, Timestamp, UserName};
 use crate::waiting::loopback_packet::tests::signed_request;
 use crate::wire::kind::STATE;
@@ -120,7 +120,7 @@ impl Rig {
 }
 
 fn asked(name: &str) -> AskedUser {
-    AskedUser { name: UserName::from_canonical(name), proven: true }
+    AskedUser { name: UserName::from_canonical(name), proof: ProofClass::Proven }
 }
 
 fn opening(user: Option<&str>, fingerprint: AttemptFingerprint, number: Option<&str>) -> NewWait {
@@ -417,8 +417,10 @@ fn closed_waits_open_no_more_and_are_told_to_end() {
 #[test]
 fn login_without_the_password_does_not_block_others() {
     let rig = Rig::new();
-    let unproven =
-        NewWait { user: Some(AskedUser { proven: false, ..asked("alice") }), ..opening(None, at(1), None) };
+    let unproven = NewWait {
+        user: Some(AskedUser { proof: ProofClass::Unproven, ..asked("alice") }),
+        ..opening(None, at(1), None)
+    };
     assert!(matches!(rig.waits.join_or_open(unproven), JoinOutcome::Opened(_, Some(_))));
     let proven = opening(Some("alice"), other(2), None);
     assert!(matches!(rig.waits.join_or_open(proven), JoinOutcome::Opened(_, Some(_))));
@@ -480,19 +482,23 @@ fn same_datagram_from_another_port_joins_unless_policy_says_otherwise() {
 #[test]
 fn questions_without_a_packet_are_bounded_and_the_oldest_ended() {
     let rig = Rig::new();
-    let enter = |user: &str, proven: bool| {
+    let enter = |user: &str, proof: ProofClass| {
         let opening = opening(Some(user), at(1), Some("42"));
-        let user = opening.user.map(|asked| AskedUser { proven, ..asked });
+        let user = opening.user.map(|asked| AskedUser { proof, ..asked });
         match rig.waits.join_or_open(NewWait { user, ..opening }) {
             JoinOutcome::Opened(opened, None) => opened,
             other => panic!("{}", word(&other)),
         }
     };
-    let (proven, attended, first) = (enter("alice", true), enter("bob", false), enter("carol", false));
+    let (proven, attended, first) = (
+        enter("alice", ProofClass::Proven),
+        enter("bob", ProofClass::Unproven),
+        enter("carol", ProofClass::Unproven),
+    );
     let JoinOutcome::Seated(_seat) = rig.waits.join_by_state(attended.id, &at(1)) else {
         panic!("not seated")
     };
-    (0..table::UNATTENDED).for_each(|n| drop(enter(&format!("user{n}"), false)));
+    (0..table::UNATTENDED).for_each(|n| drop(enter(&format!("user{n}"), ProofClass::Unproven)));
     assert!(*first.stop.borrow() && !*proven.stop.borrow() && !*attended.stop.borrow());
     let table = rig.waits.lock_table();
     assert_eq!(table.waits.len(), table::UNATTENDED + 2);

@@ -1,5 +1,6 @@
 //! Plain data about one wait.
 
+use crate::engine::ProofClass;
 use crate::types::{Timestamp, UserName};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -97,7 +98,7 @@ pub(crate) struct OpenedWait {
 pub(crate) struct AskedUser {
     pub(crate) name: UserName,
     /// Whether the password is verified.
-    pub(crate) proven: bool,
+    pub(crate) proof: ProofClass,
 }
 
 /// Parameters of a new wait.

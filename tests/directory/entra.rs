@@ -28,7 +28,7 @@ impl Asker {
 
     fn open(options: &str) -> Result<Self, String> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-        let entra = directory::entra_backend(&configured(options))?.unwrap();
+        let entra = directory::entra_backend(&configured(options)).map_err(|why| why.to_string())?.unwrap();
         Ok(Self { entra, runtime: runtime.unwrap() })
     }
 
@@ -55,7 +55,7 @@ impl Asker {
     fn probe(&self) -> Result<String, String> {
         let found = self.runtime.block_on(self.entra.probe_tenant()).found;
         without_secrets(&format!("{found:?}"), "marker");
-        found
+        found.map_err(|why| why.to_string())
     }
 }
 

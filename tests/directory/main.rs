@@ -20,7 +20,7 @@ mod strangers;
 mod way;
 
 use rlm_mfa::config::{self, Config};
-use rlm_mfa::directory::{LdapDirectory, LdapHostProbe, open};
+use rlm_mfa::directory::{HostProbe, LdapDirectory, open};
 use rlm_mfa::engine::SubmittedPassword;
 use rlm_mfa::engine::directory::{
     AuthFailure, BackendUnavailable, Credentials, DirectoryUser, PasswordBackend, PasswordResponse,
@@ -72,7 +72,7 @@ impl Asker {
         self.runtime.block_on(self.ldap.find_user(&canonical(user), user.as_bytes()))
     }
 
-    fn probe(&self) -> Vec<LdapHostProbe> {
+    fn probe(&self) -> Vec<HostProbe> {
         self.runtime.block_on(self.ldap.probe_hosts())
     }
 }

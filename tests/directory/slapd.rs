@@ -226,7 +226,7 @@ fn doctor_names_the_option_that_is_wrong() {
     let told = |options: &str| Asker::new(options).probe().remove(0).found;
     assert_eq!(told(&plain).unwrap(), "an LDAP server, takes the service account");
     let wrong = told(&format!("{plain}security_group_dn = \"cn=nobody,ou=groups,{TOP}\"\n")).unwrap_err();
-    assert!(wrong.starts_with("security_group_dn: "), "{wrong}");
+    assert!(wrong.0.starts_with("security_group_dn: "), "{wrong}");
     let wrong = told(&plain.replace("svc-pw", "wrong-password")).unwrap_err();
-    assert!(wrong.contains("service_account_password"), "{wrong}");
+    assert!(wrong.0.contains("service_account_password"), "{wrong}");
 }

@@ -148,7 +148,8 @@ fn refused_login_is_told() {
     let sent = Sender::new(&options).send(ALICE);
     assert_eq!(refused(&sent), "AUTH: 535: compare username and password");
     let found = Sender::new(&options).probe();
-    assert_eq!(found[0].found, Err("AUTH: 535: compare username and password".to_owned()));
+    let expected = rlm_mfa::types::ProbeFault::new("AUTH: 535: compare username and password");
+    assert_eq!(found[0].found, Err(expected));
     let sent = through(&smtp.relay("r").replace("username = radius\npassword = mailpw\n", "")).send(ALICE);
     assert!(refused(&sent).contains("MAIL FROM: 530"), "{sent:?}");
 }
@@ -228,5 +229,5 @@ fn relay_is_probed_without_mail() {
     assert_eq!(found[0].found, Ok(Some("it answers, and takes our password".to_owned())));
     let ca_file = format!("ca_file = {}\n", smtp.ca_file().display());
     let found = Sender::new(&smtp.options().replace(&ca_file, "")).probe();
-    assert!(found[0].found.as_ref().is_err_and(|why| why.contains("certificate")), "{found:?}");
+    assert!(found[0].found.as_ref().is_err_and(|why| why.0.contains("certificate")), "{found:?}");
 }

@@ -18,7 +18,7 @@ mod upstream;
 
 use harness::{SECRET, SOON, mschap};
 use rlm_mfa::config::{self, Config};
-use rlm_mfa::directory::{LdapHostProbe, RadiusBackend, radius_backend};
+use rlm_mfa::directory::{HostProbe, RadiusBackend, radius_backend};
 use rlm_mfa::engine::SubmittedPassword;
 use rlm_mfa::engine::directory::{
     AuthFailure, Credentials, DirectoryUser, PasswordBackend, PasswordResponse, RawAttribute,
@@ -46,7 +46,7 @@ impl Asker {
         let config = Config::read(tree.section("mfa").unwrap()).unwrap_or_else(|error| panic!("{error}"));
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        Self { radius: Arc::new(radius_backend(&config).unwrap().unwrap()), runtime }
+        Self { radius: Arc::new(radius_backend(&config).unwrap()), runtime }
     }
 
     fn ask(&self, claim: Credentials) -> Result<PasswordResponse, AuthFailure> {
@@ -67,7 +67,7 @@ impl Asker {
         }
     }
 
-    fn probe(&self) -> Vec<LdapHostProbe> {
+    fn probe(&self) -> Vec<HostProbe> {
         self.runtime.block_on(self.radius.probe_hosts())
     }
 }

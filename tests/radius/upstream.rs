@@ -182,13 +182,13 @@ fn status_of_each_host_is_told() {
     assert!(rejects.contains("does not let in a name that no user has"), "{rejects}");
     let found: Vec<_> = told(unsigned).collect();
     assert!(found[0].as_ref().unwrap().contains("answers Status-Server"), "{found:?}");
-    assert!(found[1].as_ref().unwrap_err().contains("no server listens"), "{found:?}");
+    assert!(found[1].as_ref().unwrap_err().0.contains("no server listens"), "{found:?}");
     let wrong =
         Asker::with(&format!("host = 127.0.0.1\nport = {}\nsecret = other\ntimeout = 1\n", server.port));
     assert!(wrong.probe()[0].found.as_ref().unwrap().contains("does not answer Status-Server"));
     let open = super::fake::Fake::start(super::fake::accepts);
     let found = Asker::new(&["127.0.0.1"], open.port, "timeout = 1\n").probe().remove(0).found;
-    assert!(found.as_ref().is_err_and(|why| why.contains("lets in mfa-doctor-")), "{found:?}");
+    assert!(found.as_ref().is_err_and(|why| why.0.contains("lets in mfa-doctor-")), "{found:?}");
     let nowhere = Asker::new(&["nowhere.invalid"], server.port, "timeout = 1\n").probe();
-    assert!(nowhere[0].found.as_ref().unwrap_err().contains("no address"), "{nowhere:?}");
+    assert!(nowhere[0].found.as_ref().unwrap_err().0.contains("no address"), "{nowhere:?}");
 }

@@ -2,7 +2,7 @@
 
 use crate::site::{Site, Try, at, enrol, name, recovery, second, step, totp, totp_of, wait};
 use rlm_mfa::engine::Reason;
-use rlm_mfa::store::{AuditQuery, Error, NewToken};
+use rlm_mfa::store::{AuditQuery, Error, NewToken, TokenState};
 use rlm_mfa::types::{Algorithm, Digits, Factor, Period, Secret, Timestamp};
 
 pub fn password_is_set_renamed_and_taken_away(site: &dyn Site) {
@@ -88,7 +88,7 @@ pub fn tokens_are_added_listed_and_deleted(site: &dyn Site) {
     assert_eq!((&hotp.secret, &hotp.pin), (&Secret::new([9; 64]), &Some(Secret::new("4711"))));
     assert!(hotp.enabled && hotp.codes.is_empty() && hotp.resync.is_none());
     assert_eq!((codes.codes.len(), codes.codes[9]), (10, [9; 32]));
-    store.enable_token(&name("alice"), "yubikey 17", false).unwrap();
+    store.set_token_state(&name("alice"), "yubikey 17", TokenState::Disabled).unwrap();
     assert!(!store.tokens(&name("alice")).unwrap()[0].enabled);
     assert_eq!(store.user(&name("alice")).unwrap().tokens, 1);
     store.delete_token(&name("alice"), "yubikey 17").unwrap();
@@ -111,7 +111,7 @@ pub fn secret_is_not_given_twice(site: &dyn Site) {
     store.rename_user(&name("alice"), &name("alicia")).unwrap();
     let refused = store.add_token(&name("bob"), twin(), at(0)).unwrap_err().to_string();
     assert!(refused.contains("alicia") && !refused.contains('\n'), "{refused}");
-    store.enable_token(&name("alicia"), &token.serial, false).unwrap();
+    store.set_token_state(&name("alicia"), &token.serial, TokenState::Disabled).unwrap();
     assert!(store.add_token(&name("bob"), twin(), at(0)).is_err(), "it can be enabled again");
     store.delete_token(&name("alicia"), &token.serial).unwrap();
     store.add_token(&name("bob"), twin(), at(0)).unwrap();
@@ -128,7 +128,7 @@ pub fn who_had_a_token_is_known_for_good(site: &dyn Site) {
     assert!(!had("bob"));
     let token = enrol(&*store, "alice");
     assert!(had("alice"));
-    store.enable_token(&name("alice"), &token.serial, false).unwrap();
+    store.set_token_state(&name("alice"), &token.serial, TokenState::Disabled).unwrap();
     assert!(had("alice"), "disabled");
     store.delete_token(&name("alice"), &token.serial).unwrap();
     assert!(had("alice"), "deleted");
@@ -151,7 +151,7 @@ pub fn serials_are_not_given_twice(site: &dyn Site) {
     assert_eq!(again("alice"), "totp3");
     store.delete_token(&name("alice"), "totp3").unwrap();
     assert_eq!(again("alice"), "totp4", "what the audit trail names is one token");
-    store.enable_token(&name("alice"), "totp1", false).unwrap();
+    store.set_token_state(&name("alice"), "totp1", TokenState::Disabled).unwrap();
     assert!(store.tokens(&name("alice")).unwrap().iter().all(|t| t.enabled != (t.serial == "totp1")));
 
     assert_eq!(enrol(&*store, "bob").serial, "totp1", "each user has numbers of their own");
@@ -183,7 +183,10 @@ pub fn missing_and_taken_names_are_told(site: &dyn Site) {
     let given = NewToken { serial: Some("FT-1".into()), ..second() };
     store.add_token(&name("alice"), given, at(0)).unwrap();
     assert!(matches!(store.delete_token(&name("bob"), "FT-1"), Err(Error::NoToken { .. })), "alice's");
-    assert!(matches!(store.enable_token(&name("bob"), "x", true), Err(Error::NoToken { .. })));
+    assert!(matches!(
+        store.set_token_state(&name("bob"), "x", TokenState::Enabled),
+        Err(Error::NoToken { .. })
+    ));
 }
 
 pub fn last_accept_is_remembered(site: &dyn Site) {

@@ -4,7 +4,7 @@ use crate::site::{Site, Sqlite, Try, at, enrol, name, recovery, second, settings
 use rlm_mfa::config;
 use rlm_mfa::engine::Reason::{self, *};
 use rlm_mfa::engine::port::{AttemptFinding, SpendPasscode, Store};
-use rlm_mfa::store::{self, AcceptanceWindow, Administration, NewToken, RestoreReport};
+use rlm_mfa::store::{self, AcceptanceWindow, Administration, NewToken, RestoreReport, TokenState};
 use rlm_mfa::types::{Factor, Timestamp};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -159,7 +159,7 @@ fn what_was_forbidden_since_the_backup_stays_so() {
     let alices = enrol(&store, "alice");
     enrol(&store, "bob");
     let path = backup(&site);
-    store.enable_token(&name("alice"), &alices.serial, false).unwrap();
+    store.set_token_state(&name("alice"), &alices.serial, TokenState::Disabled).unwrap();
     store.rename_user(&name("bob"), &name("robert")).unwrap();
     store.lock_user(&name("robert"), store::FOREVER).unwrap();
     enrol(&store, "carol");

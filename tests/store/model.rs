@@ -7,6 +7,7 @@ use rlm_mfa::engine::port::AttemptFinding;
 use rlm_mfa::engine::{
     FailureBudget, FailureCounts, Gate, PacketRole, PasswordProof, Reason, SourceFailures, Strikes,
 };
+use rlm_mfa::store::TokenState;
 use rlm_mfa::types::Timestamp;
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -140,7 +141,8 @@ pub fn store_does_what_the_model_does<S: Site>(_: &S) {
                     continue;
                 }
                 Act::Enable(enabled) => {
-                    store.enable_token(&name(user), &tokens[who].serial, enabled).unwrap();
+                    let state = if enabled { TokenState::Enabled } else { TokenState::Disabled };
+                    store.set_token_state(&name(user), &tokens[who].serial, state).unwrap();
                     person.disabled = !enabled;
                     continue;
                 }

@@ -4,6 +4,7 @@ use crate::site::{Opened, Site, Try, at, enrol, name, step, wrong};
 use rlm_mfa::engine::Reason::{self, *};
 use rlm_mfa::engine::port::{AttemptCommit, AttemptFinding, PasswordConfirmation, PendingId};
 use rlm_mfa::engine::{PasswordStatus, PasswordVerifier};
+use rlm_mfa::store::TokenState;
 use rlm_mfa::types::{Timestamp, TokenId};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -121,8 +122,8 @@ pub fn what_ends_remembered_logins_ends_a_pending_passcode(site: &dyn Site) {
     assert_eq!(confirm(&*store, "alice", 1, at(1)), NotConfirmed, "locked");
     store.lock_user(&alice, Timestamp::default()).unwrap();
     held(2);
-    store.enable_token(&alice, &token.serial, false).unwrap();
-    store.enable_token(&alice, &token.serial, true).unwrap();
+    store.set_token_state(&alice, &token.serial, TokenState::Disabled).unwrap();
+    store.set_token_state(&alice, &token.serial, TokenState::Enabled).unwrap();
     assert_eq!(confirm(&*store, "alice", 2, at(1)), NotConfirmed, "its token was disabled");
     held(3);
     assert_eq!(Try::new("alice", AttemptFinding::Fraud).settle(&*store), Fraud);

@@ -5,6 +5,7 @@ use rlm_mfa::engine::Reason::{self, *};
 use rlm_mfa::engine::RefusalReason;
 use rlm_mfa::engine::port::{AttemptCommit, AttemptFinding, ResyncPosition, SpendPasscode};
 use rlm_mfa::store::AuditQuery;
+use rlm_mfa::store::TokenState;
 use rlm_mfa::types::Timestamp;
 
 pub fn right_code_is_accepted_once(site: &dyn Site) {
@@ -237,7 +238,11 @@ pub fn what_changed_since_find_refuses(site: &dyn Site) {
     assert_eq!(after(site, |_| {}), Right);
     assert_eq!(
         after(site, |s| s
-            .enable_token(&name("carol"), &s.tokens(&name("carol")).unwrap()[0].serial, false)
+            .set_token_state(
+                &name("carol"),
+                &s.tokens(&name("carol")).unwrap()[0].serial,
+                TokenState::Disabled
+            )
             .unwrap()),
         NotEnrolled
     );

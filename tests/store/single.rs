@@ -4,6 +4,7 @@ use crate::site::{Opened, Site, Try, at, enrol, name, second, step, wait, wrong}
 use rlm_mfa::engine::Reason::{self, *};
 use rlm_mfa::engine::port::{AttemptFinding, RememberedLogin, RememberedLoginDigest};
 use rlm_mfa::engine::{AttemptSource, PasscodeTag};
+use rlm_mfa::store::TokenState;
 use rlm_mfa::types::{Secret, Timestamp};
 use std::sync::Barrier;
 
@@ -51,7 +52,7 @@ pub fn who_has_enrolled_meanwhile_is_not_let_in_without_his_token(site: &dyn Sit
     let store = site.open();
     let token = enrol(&*store, "alice");
     assert_eq!(let_in(&*store, "alice", 9), WrongCode);
-    store.enable_token(&name("alice"), &token.serial, false).unwrap();
+    store.set_token_state(&name("alice"), &token.serial, TokenState::Disabled).unwrap();
     assert_eq!(let_in(&*store, "alice", 9), NotEnrolled);
     store.delete_token(&name("alice"), &token.serial).unwrap();
     assert_eq!(let_in(&*store, "alice", 9), NotEnrolled, "who had a token is not let in without one");
@@ -166,9 +167,9 @@ pub fn datagram_that_comes_again_spends_nothing_and_ends_with_its_user(site: &dy
     assert_eq!(before().at(30).settle(&*store), Locked, "a lock since then, though it is over");
     store.lock_user(&name("alice"), Timestamp::default()).unwrap();
     assert_eq!(before().settle(&*store), Repeated);
-    store.enable_token(&name("alice"), &token.serial, false).unwrap();
+    store.set_token_state(&name("alice"), &token.serial, TokenState::Disabled).unwrap();
     assert_eq!(before().settle(&*store), SpentCode);
-    store.enable_token(&name("alice"), &token.serial, true).unwrap();
+    store.set_token_state(&name("alice"), &token.serial, TokenState::Enabled).unwrap();
     store.delete_user(&name("alice")).unwrap();
     assert_eq!(deleted(), UnknownUser);
     enrol(&*store, "alice");
@@ -193,7 +194,7 @@ pub fn remembered_login_that_comes_again_ends_with_what_was_remembered(site: &dy
             .settle(&*store)
     };
     assert_eq!([again(), again()], [Repeated; 2], "the one use is spent");
-    store.enable_token(&name("alice"), &token.serial, false).unwrap();
+    store.set_token_state(&name("alice"), &token.serial, TokenState::Disabled).unwrap();
     assert_eq!(again(), SpentCode, "a disabled token ends it");
 }
 
@@ -221,7 +222,10 @@ pub fn remembered_login_is_forgotten(site: &dyn Site) {
     let ends: Vec<Ends> = vec![
         ("lock", Box::new(move |s| s.lock_user(&alice(), at(1)).unwrap())),
         ("unlock", Box::new(move |s| s.lock_user(&alice(), Timestamp::default()).unwrap())),
-        ("disable", Box::new(move |s| s.enable_token(&alice(), &serial(s), false).unwrap())),
+        (
+            "disable",
+            Box::new(move |s| s.set_token_state(&alice(), &serial(s), TokenState::Disabled).unwrap()),
+        ),
         ("token", Box::new(move |s| s.delete_token(&alice(), &serial(s)).unwrap())),
         ("rename", Box::new(move |s| s.rename_user(&alice(), &name("anna")).unwrap())),
         ("fraud", Box::new(|s| assert_eq!(Try::new("alice", AttemptFinding::Fraud).settle(s), Fraud))),

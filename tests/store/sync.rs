@@ -6,8 +6,9 @@ use rlm_mfa::engine::Reason;
 use rlm_mfa::engine::port::{AttemptFinding, Store};
 use rlm_mfa::store::{
     self, Administration, ChangeKind, StagedDetails, StagedUser, SyncChange, SyncEffect, SyncRules,
+    TokenState,
 };
-use rlm_mfa::types::{Factor, Mailbox, PhoneNumber, Timestamp, UserId};
+use rlm_mfa::types::{Factor, Mailbox, PhoneNumber, Timestamp, UnusableValue, UserId};
 
 struct Run {
     store: store::SqliteStore,
@@ -54,8 +55,8 @@ fn one(id: &str, called: &str) -> StagedUser {
 }
 
 fn with(id: &str, called: &str, mail: Option<&str>, phone: Option<&str>) -> StagedUser {
-    let mail = mail.map(|mail| Mailbox::parse(mail).map_err(|why| why.to_string()));
-    let phone = phone.map(|phone| PhoneNumber::parse(phone, None).map_err(|why| why.to_string()));
+    let mail = mail.map(|mail| Mailbox::parse(mail).map_err(UnusableValue::new));
+    let phone = phone.map(|phone| PhoneNumber::parse(phone, None).map_err(UnusableValue::new));
     StagedUser { id: id.into(), details: Some(StagedDetails { name: Ok(name(called)), mail, phone }) }
 }
 
@@ -170,7 +171,11 @@ fn names_that_clash_are_told_and_nothing_is_lost() {
     assert!(told[0].starts_with("skipped b a removed user had this name"), "{told:?}");
     let bad = StagedUser {
         id: "6".into(),
-        details: Some(StagedDetails { name: Err("user name is empty".into()), mail: None, phone: None }),
+        details: Some(StagedDetails {
+            name: Err(UnusableValue::new("user name is empty")),
+            mail: None,
+            phone: None,
+        }),
     };
     assert_eq!(run.with(&[unchanged("1"), bad]), ["skipped 6 user name is empty"]);
 }
@@ -209,7 +214,7 @@ fn addresses_are_followed_and_those_of_others_left_alone() {
             .map(|token| (token.serial.clone(), token.enabled, token.delivery_address().unwrap().to_owned()))
             .collect()
     };
-    run.store.enable_token(&name("alice"), "sms1", false).unwrap();
+    run.store.set_token_state(&name("alice"), "sms1", TokenState::Disabled).unwrap();
     assert_eq!(
         run.with(&[with("1", "alice", mail, Some("+41791234568"))]),
         ["changed alice sms XXX-XXX-4568"]

@@ -1,7 +1,6 @@
 //! Mails new users their tokens: each to the mailbox in the directory, and nowhere else.
 
 use super::report::{SyncError, SyncProgress};
-use super::run::sync_failed;
 use crate::config::Config;
 use crate::engine::messenger::{MailPicture, TextMessage};
 use crate::engine::provider::ProviderError;
@@ -30,10 +29,10 @@ pub(super) fn send(
     tell: &mut dyn FnMut(SyncProgress),
 ) -> Result<u64, SyncError> {
     let messages = message::open(config)
-        .map_err(sync_failed)?
-        .ok_or_else(|| sync_failed("there is no relay in email { }"))?;
+        .map_err(SyncError::failed)?
+        .ok_or_else(|| SyncError::failed("there is no relay in email { }"))?;
     let (mut sent, mut after) = (0_u64, UserId(0));
-    while let Some((last, welcomes)) = store.next_welcome_mails(rules, after).map_err(sync_failed)? {
+    while let Some((last, welcomes)) = store.next_welcome_mails(rules, after).map_err(SyncError::failed)? {
         after = last;
         for some in welcomes.chunks(AT_ONCE) {
             let mut under_way = JoinSet::new();
@@ -44,10 +43,10 @@ pub(super) fn send(
             }
             let mut is_cut_off = false;
             while let Some(done) = runtime.block_on(under_way.join_next()) {
-                let ((id, user), result) = done.map_err(sync_failed)?;
+                let ((id, user), result) = done.map_err(SyncError::failed)?;
                 match result {
                     Ok(()) => {
-                        store.mark_welcomed(id).map_err(sync_failed)?;
+                        store.mark_welcomed(id).map_err(SyncError::failed)?;
                         sent = sent.saturating_add(1);
                     }
                     Err(trouble) => {

@@ -78,3 +78,10 @@ pub enum SyncError {
     #[error("{0}")]
     Failed(String),
 }
+
+impl SyncError {
+    /// Directory, store or configuration cannot be used, in the words of this error.
+    pub(super) fn failed(why: impl std::fmt::Display) -> Self {
+        Self::Failed(why.to_string())
+    }
+}

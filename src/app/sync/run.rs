@@ -51,7 +51,7 @@ pub fn run_sync(
         let before = last_sync(store).unwrap_or_default().and_then(|last| last.well_at);
         let well_at = if result.is_ok() { Some(now) } else { before };
         let last = LastSync { at: now, well_at, result: result.clone().map_err(|why| why.to_string()) };
-        store.set_last_sync(&text_of(&last)?).map_err(sync_failed)?;
+        store.set_last_sync(&text_of(&last)?).map_err(SyncError::failed)?;
     }
     result
 }
@@ -66,12 +66,8 @@ pub fn last_sync(store: &SqliteStore) -> Result<Option<LastSync>, Error> {
     Ok(last.and_then(|last| serde_json::from_str(&last).ok()))
 }
 
-pub(super) fn sync_failed(why: impl std::fmt::Display) -> SyncError {
-    SyncError::Failed(why.to_string())
-}
-
 fn text_of(value: &impl Serialize) -> Result<String, SyncError> {
-    serde_json::to_string(value).map_err(sync_failed)
+    serde_json::to_string(value).map_err(SyncError::failed)
 }
 
 fn sync_users(
@@ -82,17 +78,17 @@ fn sync_users(
     run: SyncRun,
     tell: &mut dyn FnMut(SyncProgress),
 ) -> Result<SyncTotals, SyncError> {
-    let directory = directory::open(config).map_err(sync_failed)?;
+    let directory = directory::open(config).map_err(SyncError::failed)?;
     let directory =
-        directory.ok_or_else(|| sync_failed("there is no directory: set \"host\" in ldap { }"))?;
+        directory.ok_or_else(|| SyncError::failed("there is no directory: set \"host\" in ldap { }"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime =
-        runtime.map_err(|why| sync_failed(format!("no threads to ask the directory with: {why}")))?;
+        runtime.map_err(|why| SyncError::failed(format!("no threads to ask the directory with: {why}")))?;
     let rules =
         SyncRules { sync: &config.sync, digits: config.codes.digits, now: run.now, effect: run.effect };
     let mut reader = StagingReader { store, config, runtime: &runtime, tell, read: 0, known: 0 };
     let (mark, full) = reader.stage_directory(&directory, run)?;
-    let census = store.count_users().map_err(sync_failed)?;
+    let census = store.count_users().map_err(SyncError::failed)?;
     if census.present == 0 && census.known > 0 {
         return Err(SyncError::Doubtful(format!(
             "no user is found in the directory, where {} users were: see group_dn in sync {{ }}, search_dn and filter in ldap {{ }}, \
@@ -120,15 +116,15 @@ fn sync_users(
         let done = sums.counts.iter().fold(census.present, |sum, count| sum.saturating_add(*count));
         tell(SyncProgress::Done(done.min(all), all));
     });
-    followed.map_err(sync_failed)?;
+    followed.map_err(SyncError::failed)?;
     if run.effect == SyncEffect::Lasting {
         if config.sync.mail == EnrolmentMail::Yes {
             sums.sent = mail::send(config, store, words, draw, rules, &runtime, tell)?;
-            sums.unsent = store.count_unwelcomed().map_err(sync_failed)?;
+            sums.unsent = store.count_unwelcomed().map_err(SyncError::failed)?;
         }
-        store.set_sync_mark(&text_of(&mark)?).map_err(sync_failed)?;
+        store.set_sync_mark(&text_of(&mark)?).map_err(SyncError::failed)?;
     }
-    store.clear_stage().map_err(sync_failed)?;
+    store.clear_stage().map_err(SyncError::failed)?;
     runtime.shutdown_timeout(Duration::from_millis(100));
     Ok(sums)
 }
@@ -150,10 +146,10 @@ impl StagingReader<'_> {
         directory: &LdapDirectory,
         run: SyncRun,
     ) -> Result<(SyncCheckpoint, bool), SyncError> {
-        self.store.clear_stage().map_err(sync_failed)?;
-        self.known = self.store.count_users().map_err(sync_failed)?.known;
+        self.store.clear_stage().map_err(SyncError::failed)?;
+        self.known = self.store.count_users().map_err(SyncError::failed)?.known;
         let options = options(self.config);
-        let last = self.store.sync_mark().map_err(sync_failed)?;
+        let last = self.store.sync_mark().map_err(SyncError::failed)?;
         let last: Option<SyncCheckpoint> = last.and_then(|last| serde_json::from_str(&last).ok());
         let last = last.filter(|last| {
             let full_at = Timestamp::from_seconds(last.full_at);
@@ -168,7 +164,7 @@ impl StagingReader<'_> {
         if !listed.is_full {
             let mut after = String::new();
             loop {
-                let ids = self.store.unknown_users(&after).map_err(sync_failed)?;
+                let ids = self.store.unknown_users(&after).map_err(SyncError::failed)?;
                 let Some(end) = ids.last().cloned() else { break };
                 after = end;
                 self.put_aside(|to| directory.look_up(ids, to))?;
@@ -189,12 +185,12 @@ impl StagingReader<'_> {
         let asked = self.runtime.spawn(ask(to));
         while let Some(some) = next_of(&mut from) {
             let some: Vec<StagedUser> = some.into_iter().map(|member| self.to_staged(member)).collect();
-            self.store.stage_users(&some).map_err(sync_failed)?;
+            self.store.stage_users(&some).map_err(SyncError::failed)?;
             self.read = self.read.saturating_add(u64::try_from(some.len()).unwrap_or_default());
             (self.tell)(SyncProgress::Done(self.read, self.known.max(self.read).saturating_mul(2)));
         }
-        let answer = self.runtime.block_on(asked).map_err(sync_failed)?;
-        answer.map_err(|why| sync_failed(format!("{why}; nothing was changed")))
+        let answer = self.runtime.block_on(asked).map_err(SyncError::failed)?;
+        answer.map_err(|why| SyncError::failed(format!("{why}; nothing was changed")))
     }
 
     fn to_staged(&self, member: ListedUser) -> StagedUser {

@@ -18,6 +18,15 @@ struct SetAuthType<'s> {
     by: String,
 }
 
+/// Where the mode of a login comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ModeSource {
+    /// The instance's section.
+    Instance,
+    /// MFA-Mode, which unlang sets.
+    Unlang,
+}
+
 impl ServerConfig<'_> {
     pub(super) fn check_auth_types(
         &self,
@@ -55,13 +64,16 @@ impl ServerConfig<'_> {
         let all: BTreeSet<String> =
             self.root.sections().filter(|s| s.name == "server").flat_map(defined_auth_types).collect();
         let exists = |name: &&str| all.contains(&name.to_ascii_lowercase());
-        let is_mode_set = pairs.iter().any(|pair| attribute_name(pair) == "MFA-Mode");
+        let mode_from = match pairs.iter().any(|pair| attribute_name(pair) == "MFA-Mode") {
+            true => ModeSource::Unlang,
+            false => ModeSource::Instance,
+        };
         let mut sets = Vec::new();
         for item in server.section("authorize").into_iter().flat_map(|section| &section.items) {
             let mut words = Vec::new();
             self.list_words(item, 0, &mut words);
             for word in words {
-                let name = self.auth_type_of(word, is_mode_set, &exists).filter(exists);
+                let name = self.auth_type_of(word, mode_from, &exists).filter(exists);
                 sets.extend(name.map(|name| SetAuthType {
                     name: name.to_owned(),
                     at: item.place(),
@@ -88,7 +100,7 @@ impl ServerConfig<'_> {
     fn auth_type_of<'s>(
         &'s self,
         word: &'s str,
-        is_mode_set: bool,
+        mode_from: ModeSource,
         exists: &impl Fn(&&str) -> bool,
     ) -> Option<&'s str> {
         let is = |kind: &'static str| self.module_sections(kind).any(|module| module.section_label() == word);
@@ -98,7 +110,7 @@ impl ServerConfig<'_> {
             () if is("mschap") => Some(word).filter(exists).or(Some("MS-CHAP")),
             () if ["pap", "eap", "yubikey", "dpsk"].into_iter().any(is) => Some(word),
             // In other modes only answers to challenges come to it, and passwords that it has checked (`own`).
-            () if self.is_mfa(word) && !is_mode_set => {
+            () if self.is_mfa(word) && mode_from == ModeSource::Instance => {
                 let mut instances = self.instance_sections().filter(|mfa| mfa.section_label() == word);
                 let is_passcode = |mfa: &Section| match mfa.value("mode") {
                     Some(mode) => mode == "passcode",

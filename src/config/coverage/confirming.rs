@@ -34,9 +34,27 @@ impl ServerConfig<'_> {
         let mut instances = self.instance_sections();
         let holds = |mfa: &&Section| {
             calls.iter().any(|call| called_module(call) == mfa.section_label())
-                && holds_passcodes(mfa, &pairs, is_packed(self.root, mfa))
+                && self.holds_passcodes(mfa, &pairs)
         };
         instances.find(holds).map(Section::section_label)
+    }
+
+    /// Whether this instance looks at passcodes before the server's own modules look at the password.
+    fn holds_passcodes(&self, mfa: &Section, pairs: &[&ConfigPair]) -> bool {
+        let is_own = mfa
+            .value("first_factor")
+            .is_some_and(|by| PasswordBackendKind::ALL.iter().any(|own| own.as_str() == by));
+        let modes =
+            pairs.iter().filter(|pair| attribute_name(pair) == "MFA-Mode").map(|pair| pair.value.as_deref());
+        let mut modes = modes.chain([mfa.value("mode")]);
+        let has_delimiter = mfa.value("delimiter").is_some_and(|delimiter| !delimiter.is_empty());
+        let takes_apart = mfa.value("static_challenge").is_some_and(is_yes);
+        !is_own
+            && modes.any(|mode| match mode {
+                Some("append") => true,
+                Some("challenge" | "auto") => has_delimiter || takes_apart || is_packed(self.root, mfa),
+                _ => false,
+            })
     }
 
     fn telling(&self, server: &Section) -> Option<CoverageFinding> {
@@ -73,24 +91,6 @@ impl ServerConfig<'_> {
             ),
         })
     }
-}
-
-/// Whether this instance looks at passcodes before the server's own modules look at the password.
-fn holds_passcodes(mfa: &Section, pairs: &[&ConfigPair], packs: bool) -> bool {
-    let is_own = mfa
-        .value("first_factor")
-        .is_some_and(|by| PasswordBackendKind::ALL.iter().any(|own| own.as_str() == by));
-    let modes =
-        pairs.iter().filter(|pair| attribute_name(pair) == "MFA-Mode").map(|pair| pair.value.as_deref());
-    let mut modes = modes.chain([mfa.value("mode")]);
-    let has_delimiter = mfa.value("delimiter").is_some_and(|delimiter| !delimiter.is_empty());
-    let takes_apart = mfa.value("static_challenge").is_some_and(is_yes);
-    !is_own
-        && modes.any(|mode| match mode {
-            Some("append") => true,
-            Some("challenge" | "auto") => has_delimiter || takes_apart || packs,
-            _ => false,
-        })
 }
 
 /// Whether the clients of this instance, or one that has a profile of its own, pack password and answer into one field.

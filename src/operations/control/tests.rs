@@ -24,7 +24,10 @@ fn desk(waits: &Arc<OpenWaits>) -> ControlServer {
 
 fn opening(user: &str) -> NewWait {
     NewWait {
-        user: Some(AskedUser { name: UserName::from_canonical(user), proven: true }),
+        user: Some(AskedUser {
+            name: UserName::from_canonical(user),
+            proof: crate::engine::ProofClass::Proven,
+        }),
         client: "192.0.2.1".into(),
         fingerprint: AttemptFingerprint { digest: [0; 32], datagram: None, roams: true, port: 0 },
         begun: None,

@@ -1,5 +1,6 @@
 use super::*;
 use crate::engine::directory::RawAttribute;
+use crate::passwords::password_hash::HashMemory;
 use std::future::ready;
 use tokio::sync::Semaphore;
 
@@ -64,7 +65,7 @@ fn remembering(by: PasswordBackendKind, knows: &Arc<Knows>) -> PasswordCache {
         by,
         Arc::new(Front(Arc::clone(knows))),
         &passwords,
-        &Arc::new(PasswordHasher::new(false)),
+        &Arc::new(PasswordHasher::new(HashMemory::OnDemand)),
     )
     .unwrap()
 }
@@ -199,7 +200,7 @@ async fn authority_that_panics_is_neither_yes_nor_no() {
             Box::pin(async { panic!("a mistake") })
         }
     }
-    let slow = Arc::new(PasswordHasher::new(false));
+    let slow = Arc::new(PasswordHasher::new(HashMemory::OnDemand));
     let panics =
         PasswordCache::new(PasswordBackendKind::Ldap, Arc::new(Panics), &PasswordSource::default(), &slow)
             .unwrap();
@@ -254,8 +255,13 @@ async fn nothing_is_taken_for_right_where_that_is_not_wanted() {
         let passwords =
             PasswordSource { right_cache: Duration::from_secs(keep), ..PasswordSource::default() };
         let authority = Arc::new(Front(Arc::clone(&knows)));
-        let remembering =
-            PasswordCache::new(by, authority, &passwords, &Arc::new(PasswordHasher::new(false))).unwrap();
+        let remembering = PasswordCache::new(
+            by,
+            authority,
+            &passwords,
+            &Arc::new(PasswordHasher::new(HashMemory::OnDemand)),
+        )
+        .unwrap();
         assert!(!lock(&remembering.0.right).keeps_passwords());
         for count in 1..=2 {
             assert!(remembering.verify_password(claim("alice", "secret")).await.is_ok());
@@ -281,7 +287,7 @@ async fn digest_of_a_password_is_never_taken_for_right() {
         PasswordBackendKind::Ldap,
         Arc::new(Yes),
         &passwords,
-        &Arc::new(PasswordHasher::new(false)),
+        &Arc::new(PasswordHasher::new(HashMemory::OnDemand)),
     )
     .unwrap();
     let digest = SubmittedPassword::Chap { id: 1, challenge: vec![0; 16], response: [0; 16] };

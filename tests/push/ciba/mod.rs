@@ -86,7 +86,7 @@ fn open_within(
     };
     push.http.timeout = timeout;
     push.http.ca_file = ca_file.map(Into::into);
-    rlm_mfa::factor::push::open(&push).map(|provider| provider.unwrap())
+    rlm_mfa::factor::push::open(&push).map(|provider| provider.unwrap()).map_err(|why| why.to_string())
 }
 
 /// A login of this user.

@@ -63,6 +63,7 @@ fn ca_file_that_is_none_is_named() {
         let mut options = without_server();
         options.http.ca_file = Some(path.clone());
         let Err(text) = open(&options) else { panic!("{}", path.display()) };
+        let text = text.to_string();
         assert!(text.contains("ca_file") && text.contains(path.to_str().unwrap()), "{text}");
     }
 }
