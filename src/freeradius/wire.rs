@@ -4,15 +4,11 @@
 use super::bindings as c;
 use super::dictionary::Attribute;
 use super::request::{AttributeList, Request, store};
+use crate::types::radius_attribute::{
+    AttributeSecret, kind, microsoft, microsoft_secret, split_attribute, walk_attributes,
+};
 use std::ptr;
 
-/// Vendor-Specific.
-const VENDOR_SPECIFIC: u8 = 26;
-/// Microsoft (RFC 2548), and its attributes that are keys.
-const MICROSOFT: [u8; 4] = 311u32.to_be_bytes();
-const KEYS: [u8; 3] = [12, 16, 17];
-/// Tunnel-Password (RFC 2868, section 3.5).
-const TUNNEL_PASSWORD: u8 = 69;
 /// More than any attribute takes, and those that are cut into several.
 const ROOM: usize = 4096;
 /// Before 3.2.9 the encoder forgets the two octets of each attribute that it cuts a long value into, and writes that much further.
@@ -57,7 +53,9 @@ impl Request<'_> {
                     next = this.next;
                 }
                 let octets = usize::try_from(length).ok().and_then(|length| buffer.get(..length));
-                found.extend(split(octets.unwrap_or_default()));
+                found.extend(
+                    walk_attributes(octets.unwrap_or_default()).map(|(kind, value)| (kind, value.to_vec())),
+                );
             }
         }
         found
@@ -74,7 +72,7 @@ impl Request<'_> {
         let mut octets: Vec<u8> = Vec::new();
         for (kind, value) in attributes {
             let Ok(size) = u8::try_from(value.len().saturating_add(2)) else { continue };
-            match key(*kind, value) {
+            match decrypted_key(*kind, value) {
                 Some(key) => added = added.saturating_add(usize::from(self.add_key(list, &key))),
                 None => {
                     octets.extend([*kind, size]);
@@ -172,33 +170,20 @@ struct DecryptedKey<'v> {
     value: &'v [u8],
 }
 
-fn key(kind: u8, value: &[u8]) -> Option<DecryptedKey<'_>> {
+/// The key in an attribute that carries one and nothing else, as it came in the clear.
+fn decrypted_key(kind: u8, value: &[u8]) -> Option<DecryptedKey<'_>> {
     match kind {
-        TUNNEL_PASSWORD => {
+        kind::TUNNEL_PASSWORD => {
             let (tag, value) = value.split_first()?;
             let tag = i8::try_from(*tag).ok().filter(|tag| *tag <= 0x1f).unwrap_or_default();
-            Some(DecryptedKey { number: TUNNEL_PASSWORD, vendor: 0, tag, value })
+            Some(DecryptedKey { number: kind::TUNNEL_PASSWORD, vendor: 0, tag, value })
         }
-        VENDOR_SPECIFIC => {
-            let (vendor, rest) = value.split_first_chunk::<4>()?;
-            let (head, value) = rest.split_first_chunk::<2>()?;
-            let is_key = *vendor == MICROSOFT && KEYS.contains(&head[0]);
-            let is_alone = usize::from(head[1]) == rest.len();
-            let vendor = u32::from_be_bytes(*vendor);
-            (is_key && is_alone).then_some(DecryptedKey { number: head[0], vendor, tag: 0, value })
+        kind::VENDOR_SPECIFIC => {
+            let octets = value.strip_prefix(&microsoft::VENDOR.to_be_bytes())?;
+            let (number, value, []) = split_attribute(octets)? else { return None };
+            let is_key = microsoft_secret(number) == Some(AttributeSecret::SessionKey);
+            is_key.then_some(DecryptedKey { number, vendor: microsoft::VENDOR, tag: 0, value })
         }
         _ => None,
     }
-}
-
-/// Number and value of each attribute.
-fn split(mut octets: &[u8]) -> Vec<(u8, Vec<u8>)> {
-    let mut found = Vec::new();
-    while let Some((head, _)) = octets.split_first_chunk::<2>() {
-        let Some((whole, behind)) = octets.split_at_checked(head[1].into()) else { break };
-        let Some(value) = whole.get(2..) else { break };
-        found.push((head[0], value.to_vec()));
-        octets = behind;
-    }
-    found
 }
