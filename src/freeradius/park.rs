@@ -4,10 +4,11 @@
 //! returned (`request_will_proxy` in its `process.c`), and where it does not, it sends the reply as it stands. So a reply that
 //! is parked has the code 0, of which the server makes a reject.
 
+use super::attribute_list::{AttributeList, PairWalk};
 use super::bindings as c;
 use super::note::{self, NoteSlot};
 use super::pool::HomePool;
-use super::request::{AttributeList, Request, code};
+use super::request::{Request, code};
 use std::cell::Cell;
 
 /// Why a request cannot be parked.
@@ -108,30 +109,10 @@ impl Request<'_> {
         unsafe {
             let Some(saved) = note::get::<SavedReply>(self.raw(), NoteSlot::Reply) else { return };
             let first = saved.0.replace(std::ptr::null_mut());
-            let mut last = first;
-            while let Some(pair) = last.as_ref()
-                && !pair.next.is_null()
-            {
-                last = pair.next;
-            }
-            if !last.is_null() {
+            if let Some(last) = PairWalk::starting_at(first).last() {
                 let head = self.head(AttributeList::Reply);
-                (*last).next = *head;
+                (*last.as_ptr()).next = *head;
                 *head = first;
-            }
-        }
-    }
-
-    /// Empties what goes to the home server: it needs nothing of the login.
-    pub fn clear_proxy(&mut self) {
-        if !self.has(AttributeList::Proxy) {
-            return;
-        }
-        // SAFETY: S2; the proxied packet of a request from the network is a copy, nothing points into it; inside a tunnel it is
-        // the request's own packet, which is why such a request is left alone.
-        unsafe {
-            if (*self.raw()).parent.is_null() && (*self.raw()).proxy != (*self.raw()).packet {
-                c::fr_pair_list_free(self.head(AttributeList::Proxy));
             }
         }
     }

@@ -1,13 +1,15 @@
 //! Attributes of a request as they go on the wire (RFC 2865, section 5), made and read by the server's own code,
 //! which knows its dictionary: for modules that talk RADIUS to another server.
 
+use super::attribute_list::AttributeList;
 use super::bindings as c;
 use super::dictionary::Attribute;
-use super::request::{AttributeList, Request, store};
+use super::pair_value::store_value;
+use super::request::Request;
 use crate::types::radius_attribute::{
     AttributeSecret, kind, microsoft, microsoft_secret, split_attribute, walk_attributes,
 };
-use std::ptr;
+use std::ptr::{self, NonNull};
 
 /// More than any attribute takes, and those that are cut into several.
 const ROOM: usize = 4096;
@@ -19,7 +21,7 @@ impl Request<'_> {
     /// encrypted there, and nothing that an EAP tunnel or a policy has not made of octets yet.
     pub fn encoded(&self, list: AttributeList, wanted: Option<&[Attribute]>) -> Vec<(u8, Vec<u8>)> {
         let mut found = Vec::new();
-        if !self.has(list) {
+        if !self.has_list(list) {
             return found;
         }
         let mut buffer = vec![0u8; ROOM + OVERRUN];
@@ -27,20 +29,22 @@ impl Request<'_> {
         if packet.is_null() {
             return found;
         }
-        // SAFETY: S2; the list does not change while it is walked. The encoder writes at most as many octets as it is told there
-        // is room for, and OVERRUN more, and moves `next` behind the pairs that it has taken; it needs packets and secret only for what is encrypted,
-        // which is not given to it, but newer ones look at the first packet all the same.
-        unsafe {
-            let mut next: *const c::VALUE_PAIR = *self.head(list);
-            while let Some(this) = next.as_ref() {
-                let da = this.da;
+        let mut pairs = self.pairs(list);
+        while let Some(pair) = pairs.next() {
+            // SAFETY: S2; the pair is valid (see `pairs`), and its attribute alive (S4). The encoder writes at most as many octets
+            // as it is told there is room for, and OVERRUN more, and moves `next` behind the pairs that it has taken; it needs
+            // packets and secret only for what is encrypted, which is not given to it, but newer ones look at the first packet
+            // all the same.
+            let octets = unsafe {
+                let pair = pair.as_ptr();
+                let da = (*pair).da;
                 let is_wanted = wanted.is_none_or(|all| all.iter().any(|one| ptr::eq(one.as_ptr(), da)));
                 let is_wire = (*da).vendor != 0 || (*da).attr <= u32::from(u8::MAX);
-                let is_plain = (*da).flags.encrypt == 0 && this.type_ == c::VT_DATA;
+                let is_plain = (*da).flags.encrypt == 0 && (*pair).type_ == c::VT_DATA;
                 if !(is_wanted && is_wire && is_plain) {
-                    next = this.next;
                     continue;
                 }
+                let mut next: *const c::VALUE_PAIR = pair;
                 let length = c::rad_vp2attr(
                     packet,
                     ptr::null(),
@@ -49,14 +53,13 @@ impl Request<'_> {
                     buffer.as_mut_ptr(),
                     ROOM,
                 );
-                if ptr::eq(next, this) {
-                    next = this.next;
+                if !ptr::eq(next, pair) {
+                    pairs.continue_at(next);
                 }
-                let octets = usize::try_from(length).ok().and_then(|length| buffer.get(..length));
-                found.extend(
-                    walk_attributes(octets.unwrap_or_default()).map(|(kind, value)| (kind, value.to_vec())),
-                );
-            }
+                usize::try_from(length).ok().and_then(|length| buffer.get(..length))
+            };
+            let attributes = walk_attributes(octets.unwrap_or_default());
+            found.extend(attributes.map(|(kind, value)| (kind, value.to_vec())));
         }
         found
     }
@@ -65,7 +68,7 @@ impl Request<'_> {
     /// the clear; other attributes that are encrypted on the wire are left out, since they cannot be decrypted here.
     /// Returns how many there are now.
     pub fn add_encoded(&mut self, list: AttributeList, attributes: &[(u8, Vec<u8>)]) -> usize {
-        if !self.has(list) {
+        if !self.has_list(list) {
             return 0;
         }
         let mut added = 0usize;
@@ -135,25 +138,14 @@ impl Request<'_> {
         // SAFETY: numbers go in; the answer is NULL or an entry of the dictionary (S4).
         let found = unsafe { c::dict_attrbyvalue(key.number.into(), key.vendor) };
         let Some(attribute) = Attribute::new(found) else { return false };
-        // SAFETY: S2; the pair that is made belongs to the list's parent, and is added to a list that no other thread changes. The entry says that the value is hidden on the wire, and a pair that is added has text or octets.
-        unsafe {
-            let is_octets = matches!(attribute.data_type(), c::PW_TYPE_STRING | c::PW_TYPE_OCTETS);
-            if (*attribute.as_ptr()).flags.encrypt == 0 || !is_octets {
-                return false;
-            }
-            let mut pair = c::fr_pair_afrom_da(self.parent(list), attribute.as_ptr());
-            if pair.is_null() {
-                return false;
-            }
-            (*pair).op = c::T_OP_ADD;
-            (*pair).tag = key.tag;
-            if !store(pair, attribute, key.value) {
-                c::fr_pair_list_free(&raw mut pair);
-                return false;
-            }
-            c::fr_pair_add(self.head(list), pair);
-        }
-        true
+        // SAFETY: the entry is alive (S4); one field is read.
+        let is_encrypted = unsafe { (*attribute.as_ptr()).flags.encrypt != 0 };
+        // SAFETY: the pair is valid and of this attribute.
+        let fill = |pair: NonNull<c::VALUE_PAIR>| unsafe {
+            (*pair.as_ptr()).tag = key.tag;
+            store_value(pair, attribute, key.value)
+        };
+        is_encrypted && attribute.is_octets() && self.append_pair(list, attribute, c::T_OP_ADD, fill)
     }
 
     fn reply_packet(&self) -> *mut c::RADIUS_PACKET {

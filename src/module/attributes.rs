@@ -511,7 +511,7 @@ fn find_told(name: &str, template: &NameTemplate) -> Result<(Attribute, u8), Str
     };
     // What is known of a user only is looked at when they log in.
     let fixed = template.fill_template(&|_| None).ok();
-    match fixed.filter(|value| !attribute.reads(value)) {
+    match fixed.filter(|value| !attribute.accepts_text(value)) {
         Some(value) => Err(format!(
             "{name}: \"{value}\" is no value of it: see its VALUE lines and its type in the dictionary"
         )),
