@@ -1,7 +1,8 @@
 //! An instance of the module, and what it attaches to a request.
 
-use super::attributes::{ModuleAttributes, ReplyAttributes};
+use super::attributes::ModuleAttributes;
 use super::forwarded_attributes::PassedAttributes;
+use super::reply_attributes::ReplyAttributes;
 use crate::app::App;
 use crate::config::Config;
 use crate::engine::{Decision, PendingAccept, PendingLogin};

@@ -180,12 +180,6 @@ impl ModuleAttributes {
         if request.outer().is_some() { tunnelled } else { plain }
     }
 
-    /// Identifier and text of an EAP-Response of the type GTC (RFC 3748, sections 4.1 and 5.6). None if it is something else, or
-    /// longer than a password can be.
-    pub(super) fn gtc_response(&self, request: &Request<'_>) -> Option<(u8, Vec<u8>)> {
-        gtc_response(&request.values(AttributeList::Request, self.eap_message).concat())
-    }
-
     /// The submitted password. [`SubmittedPassword::Absent`] if there is none, or more than one.
     pub(super) fn submitted_password(&self, request: &Request<'_>) -> SubmittedPassword {
         let of = |attribute| request.values(AttributeList::Request, attribute);
@@ -220,13 +214,6 @@ fn hardware_address(values: &[Vec<u8>]) -> Option<Vec<u8>> {
     let [value] = values else { return None };
     let digits: Vec<u8> = value.iter().filter(|c| !b"-:. ".contains(c)).map(u8::to_ascii_lowercase).collect();
     (digits.len() == 12 && digits.iter().all(u8::is_ascii_hexdigit)).then_some(digits)
-}
-
-/// Response, identifier, length, type GTC, text.
-fn gtc_response(octets: &[u8]) -> Option<(u8, Vec<u8>)> {
-    let [2, id, high, low, 6, text @ ..] = octets else { return None };
-    let length = usize::from(u16::from_be_bytes([*high, *low]));
-    (length == octets.len() && text.len() <= 253).then(|| (*id, text.to_vec()))
 }
 
 /// CHAP-Password: identifier, then 16 octets (RFC 2865, section 5.3).
@@ -281,29 +268,9 @@ mod tests {
         assert_eq!(address("00-11-22-AA-bb-cc-dd"), None);
     }
 
-    #[test]
-    fn response_of_the_type_gtc_is_read_and_nothing_else_is() {
-        assert_eq!(gtc_response(b"\x02\x07\0\x09\x06push"), Some((7, b"push".to_vec())));
-        assert_eq!(gtc_response(b"\x02\x07\0\x05\x06"), Some((7, vec![])));
-        for other in [
-            &b""[..],
-            b"\x02\x07\0\x05",
-            b"\x01\x07\0\x09\x06push",
-            b"\x02\x07\0\x09\x03push",
-            b"\x02\x07\0\x0a\x06push",
-            b"\x02\x07\0\x08\x06push",
-        ] {
-            assert_eq!(gtc_response(other), None, "{other:?}");
-        }
-        let long =
-            |length: u8| [&[2, 7, 1, length, 6][..], &[b'x'; 254][..usize::from(length) + 251]].concat();
-        assert!(gtc_response(&long(2)).is_some() && gtc_response(&long(3)).is_none());
-    }
-
     proptest::proptest! {
         #[test]
         fn answers_of_any_length_are_taken_without_panic(octets: Vec<u8>, challenge: Vec<u8>, names: Vec<Vec<u8>>) {
-            let _ = gtc_response(&octets);
             let _ = (chap_answer(&octets, challenge.clone()), ms_chap_answer(&octets, &challenge), ms_chap2_answer(&octets, &challenge, &names));
         }
     }

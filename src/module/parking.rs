@@ -4,6 +4,7 @@
 //! start ([`HomePool`]). A datagram comes back; but the decision is read from the wait itself, by the token that is attached to the
 //! request.
 
+use super::attributes::ModuleAttributes;
 use super::instance::{LoginNote, MfaModule, shown_user};
 use super::outcome;
 use crate::app::{App, LoginPacket, WaitMode};
@@ -45,6 +46,23 @@ pub(super) fn home_pool(
     let pool =
         HomePool::make_pool(setup, &pool_name(name), name, address.port(), secret, timers.response_window());
     pool.map(Some).map_err(|why| format!("requests cannot be parked: {why}"))
+}
+
+impl ModuleAttributes {
+    /// The packet to the responder: nothing in it but what finds the wait again, and what signs it.
+    pub(super) fn address_to_responder(&self, request: &mut Request<'_>, token: &[u8]) -> bool {
+        request.clear_proxy();
+        request.set(AttributeList::Proxy, self.state, token)
+            && request.set(AttributeList::Proxy, self.message_authenticator, &[0; 16])
+    }
+
+    /// The accept of a request that has waited: its reply is what it was before, signed once.
+    pub(super) fn give_back(&self, request: &mut Request<'_>) {
+        request.unpark_request();
+        if !request.values(AttributeList::Reply, self.message_authenticator).is_empty() {
+            request.remove(AttributeList::ProxyReply, self.message_authenticator);
+        }
+    }
 }
 
 impl MfaModule {

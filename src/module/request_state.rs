@@ -52,10 +52,11 @@
 //! - In post-auth, `Ask` and `New` are refused where the password was verified neither in a tunnel nor by a home server.
 //!   An exempt request is accepted from `New`.
 
-use super::attributes::{self, RedeemedTicket};
+use super::attributes;
 use super::instance::{LoginNote, MfaModule};
 use super::login::TrafficKind;
 use super::outcome;
+use super::session_state::RedeemedTicket;
 use super::ticket::TunnelQuestion;
 use crate::app;
 use crate::config::profile::StaticChallenge;
@@ -136,14 +137,17 @@ impl MfaModule {
     /// MFA-Mode, set in unlang, or else the configured mode. Of several values, one counts for which a passcode alone is not enough.
     pub(super) fn login_mode(&self, request: &Request<'_>) -> Mode {
         let values = request.values(AttributeList::Control, self.attributes.mfa_mode);
-        let modes =
-            values.iter().filter_map(|octets| match u32::from_be_bytes(octets.as_slice().try_into().ok()?) {
+        let read_mode = |octets: &Vec<u8>| {
+            let value = u32::from_be_bytes(octets.as_slice().try_into().ok()?);
+            match u16::try_from(value).ok()? {
                 attributes::MODE_PASSCODE => Some(Mode::Passcode),
                 attributes::MODE_APPEND => Some(Mode::Append),
                 attributes::MODE_CHALLENGE => Some(Mode::Challenge),
                 attributes::MODE_AUTO => Some(Mode::Auto),
                 _ => None,
-            });
+            }
+        };
+        let modes = values.iter().filter_map(read_mode);
         modes.min_by_key(|mode| *mode == Mode::Passcode).unwrap_or(self.config.mode)
     }
 

@@ -1,10 +1,11 @@
 //! The sections of the server that call the module, each with the table of its results.
 
-use super::attributes::{ModuleAttributes, ReplyAttributes};
+use super::attributes::ModuleAttributes;
 use super::decide_login::before_password_check;
 use super::forwarded_attributes::PassedAttributes;
 use super::instance::{LoginNote, MfaModule, shown_user};
 use super::login::TrafficKind;
+use super::reply_attributes::ReplyAttributes;
 use super::request_state::{ExemptBy, RequestState};
 use super::ticket::{TicketPurpose, TunnelQuestion};
 use super::{outcome, parking};
