@@ -234,6 +234,10 @@ fn octets_come_through_untouched_nul_and_all() {
             request.values(AttributeList::Request, known("User-Password")),
             [b"p\0ss\xff\xfe".to_vec()]
         );
+        assert_eq!(
+            request.secrets(AttributeList::Request, known("User-Password")),
+            [Secret::new(b"p\0ss\xff\xfe")]
+        );
         assert!(request.set(AttributeList::Control, known("MFA-Test"), b"a\0b"));
         assert!(request.set(AttributeList::Control, known("MFA-Test"), b"c\0d"), "in place of the first");
         assert_eq!(request.values(AttributeList::Control, known("MFA-Test")), [b"c\0d".to_vec()]);
@@ -472,6 +476,11 @@ fn request_that_is_parked_has_no_answer_and_gets_its_reply_back_once() {
         request.unpark_request();
         let messages = request.values(AttributeList::Reply, known("Reply-Message"));
         assert_eq!(messages, [&b"before"[..], b"before", b"behind"]);
+        assert_eq!(request.value_count(AttributeList::Reply, known("Reply-Message")), 3);
+        let joined = request.joined_secret(AttributeList::Reply, known("Reply-Message"));
+        assert_eq!(joined, Secret::new("beforebeforebehind"));
+        assert!(request.has_value(AttributeList::Reply, known("Class")));
+        assert!(!request.has_value(AttributeList::ProxyReply, known("Class")), "there is no such list");
         Rcode::Ok
     });
     unsafe { assert_eq!(names((*(*request).reply).vps).len(), 4) };
@@ -525,6 +534,10 @@ fn thousand_requests_leave_nothing_behind() {
     }
 }
 
+fn add_encoded(request: &mut Request<'_>, told: &[(u8, Vec<u8>)]) -> usize {
+    request.add_encoded(AttributeList::Reply, told.iter().map(|(kind, value)| (*kind, value.as_slice())))
+}
+
 #[test]
 fn attributes_of_another_server_come_into_the_reply_and_keys_are_in_the_clear() {
     let _one = library();
@@ -539,7 +552,7 @@ fn attributes_of_another_server_come_into_the_reply_and_keys_are_in_the_clear() 
             (26, b"\0\0\0\x09\x01\x06priv".to_vec()),
             (26, b"\0\0\x01\x37\x1a\x05\0S=".to_vec()),
         ];
-        assert_eq!(request.add_encoded(AttributeList::Reply, &told), told.len());
+        assert_eq!(add_encoded(request, &told), told.len());
         let values = |name| request.values(AttributeList::Reply, known(name));
         assert_eq!((values("Class"), values("Reply-Message")), (vec![vec![1, 2]], vec![b"hello".to_vec()]));
         assert_eq!(values("Tunnel-Password"), [b"tunnelled".to_vec()]);
@@ -586,7 +599,7 @@ fn no_octets_of_another_server_do_harm() {
             })
             .collect();
         instance.check(&packet, move |request| {
-            request.add_encoded(AttributeList::Reply, &told);
+            add_encoded(request, &told);
             let _ = request.encoded(AttributeList::Reply, None);
             Rcode::Ok
         });

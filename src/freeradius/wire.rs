@@ -7,7 +7,7 @@ use super::dictionary::Attribute;
 use super::pair_value::store_value;
 use super::request::Request;
 use crate::types::radius_attribute::{
-    AttributeSecret, kind, microsoft, microsoft_secret, split_attribute, walk_attributes,
+    AttributeSecret, carried_secret, kind, microsoft, microsoft_secret, split_attribute, walk_attributes,
 };
 use std::ptr::{self, NonNull};
 
@@ -17,8 +17,9 @@ const ROOM: usize = 4096;
 const OVERRUN: usize = 2 * (ROOM / 253 + 1);
 
 impl Request<'_> {
-    /// What a list has that goes on the wire: number and value of each, those of `wanted` only, if that is not `None`. Nothing that is
-    /// encrypted there, and nothing that an EAP tunnel or a policy has not made of octets yet.
+    /// The attributes of a list that go on the wire: number and value of each, in order; those of `wanted` only, unless that is
+    /// `None`. Left out is what carries a secret or is encrypted on the wire, and what is not octets yet (made by an EAP
+    /// tunnel or a policy).
     pub fn encoded(&self, list: AttributeList, wanted: Option<&[Attribute]>) -> Vec<(u8, Vec<u8>)> {
         let mut found = Vec::new();
         if !self.has_list(list) {
@@ -59,7 +60,8 @@ impl Request<'_> {
                 usize::try_from(length).ok().and_then(|length| buffer.get(..length))
             };
             let attributes = walk_attributes(octets.unwrap_or_default());
-            found.extend(attributes.map(|(kind, value)| (kind, value.to_vec())));
+            let plain = attributes.filter(|(kind, value)| carried_secret(*kind, value).is_none());
+            found.extend(plain.map(|(kind, value)| (kind, value.to_vec())));
         }
         found
     }
@@ -67,7 +69,11 @@ impl Request<'_> {
     /// Puts attributes as they are on the wire behind those of a list. Tunnel-Password and Microsoft's keys come in
     /// the clear; other attributes that are encrypted on the wire are left out, since they cannot be decrypted here.
     /// Returns how many there are now.
-    pub fn add_encoded(&mut self, list: AttributeList, attributes: &[(u8, Vec<u8>)]) -> usize {
+    pub fn add_encoded<'v>(
+        &mut self,
+        list: AttributeList,
+        attributes: impl IntoIterator<Item = (u8, &'v [u8])>,
+    ) -> usize {
         if !self.has_list(list) {
             return 0;
         }
@@ -75,10 +81,10 @@ impl Request<'_> {
         let mut octets: Vec<u8> = Vec::new();
         for (kind, value) in attributes {
             let Ok(size) = u8::try_from(value.len().saturating_add(2)) else { continue };
-            match decrypted_key(*kind, value) {
+            match decrypted_key(kind, value) {
                 Some(key) => added = added.saturating_add(usize::from(self.add_key(list, &key))),
                 None => {
-                    octets.extend([*kind, size]);
+                    octets.extend([kind, size]);
                     octets.extend(value);
                 }
             }

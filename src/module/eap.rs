@@ -4,6 +4,7 @@
 use super::attributes::ModuleAttributes;
 use crate::engine::Decision;
 use crate::freeradius::{AttributeList, Request, code};
+use crate::types::Secret;
 
 /// Octets of a text in EAP-GTC: the packet is to fit where EAP does at least (RFC 3748, section 3.1).
 const MOST_TEXT: usize = 1000;
@@ -11,7 +12,7 @@ const MOST_TEXT: usize = 1000;
 impl ModuleAttributes {
     /// Whether it is a packet of an EAP conversation.
     pub(super) fn is_eap(&self, request: &Request<'_>) -> bool {
-        !request.values(AttributeList::Request, self.eap_message).is_empty()
+        request.has_value(AttributeList::Request, self.eap_message)
     }
 
     /// Whether `eap` is at work around us: it has called the section that we are in, and has the last word.
@@ -33,9 +34,9 @@ impl ModuleAttributes {
         }
         request.remove(AttributeList::Control, self.auth_type);
         request.set(AttributeList::Request, self.eap_type, &0u32.to_be_bytes())
-            && self
-                .gtc_response(request)
-                .is_none_or(|(_, text)| request.set(AttributeList::Request, self.user_password, &text))
+            && self.gtc_response(request).is_none_or(|(_, text)| {
+                request.set(AttributeList::Request, self.user_password, text.expose())
+            })
     }
 
     /// The challenge as the text of an EAP-Request of the type GTC (RFC 3748, sections 4.1 and 5.6). `false` if the packet was
@@ -67,16 +68,16 @@ impl ModuleAttributes {
 
     /// Identifier and text of an EAP-Response of the type GTC (RFC 3748, sections 4.1 and 5.6). None if it is something else, or
     /// longer than a password can be.
-    pub(super) fn gtc_response(&self, request: &Request<'_>) -> Option<(u8, Vec<u8>)> {
-        gtc_response(&request.values(AttributeList::Request, self.eap_message).concat())
+    pub(super) fn gtc_response(&self, request: &Request<'_>) -> Option<(u8, Secret)> {
+        gtc_response(request.joined_secret(AttributeList::Request, self.eap_message).expose())
     }
 }
 
 /// Response, identifier, length, type GTC, text.
-fn gtc_response(octets: &[u8]) -> Option<(u8, Vec<u8>)> {
+fn gtc_response(octets: &[u8]) -> Option<(u8, Secret)> {
     let [2, id, high, low, 6, text @ ..] = octets else { return None };
     let length = usize::from(u16::from_be_bytes([*high, *low]));
-    (length == octets.len() && text.len() <= 253).then(|| (*id, text.to_vec()))
+    (length == octets.len() && text.len() <= 253).then(|| (*id, Secret::new(text)))
 }
 
 #[cfg(test)]
@@ -85,8 +86,8 @@ mod tests {
 
     #[test]
     fn response_of_the_type_gtc_is_read_and_nothing_else_is() {
-        assert_eq!(gtc_response(b"\x02\x07\0\x09\x06push"), Some((7, b"push".to_vec())));
-        assert_eq!(gtc_response(b"\x02\x07\0\x05\x06"), Some((7, vec![])));
+        assert_eq!(gtc_response(b"\x02\x07\0\x09\x06push"), Some((7, Secret::new("push"))));
+        assert_eq!(gtc_response(b"\x02\x07\0\x05\x06"), Some((7, Secret::new(""))));
         for other in [
             &b""[..],
             b"\x02\x07\0\x05",

@@ -109,14 +109,14 @@ impl ModuleAttributes {
     /// which password, and what policy has said of it. Also whether a session or a station is in it.
     ///
     /// A login that has to have a second factor is not one that needs none.
-    pub(super) fn distinguishing_traits(&self, request: &Request<'_>) -> (Vec<Vec<u8>>, bool) {
-        let of = |attribute| request.values(AttributeList::Request, attribute);
+    pub(super) fn distinguishing_traits(&self, request: &Request<'_>) -> (Vec<Secret>, bool) {
+        let of = |attribute| request.secrets(AttributeList::Request, attribute);
         let sessions = [of(self.calling_station), of(self.acct_session_id)];
         let roams = sessions.iter().flatten().any(|value| !value.is_empty());
         let mut parts = vec![
-            request.client().map(|address| address.to_string()).unwrap_or_default().into_bytes(),
-            self.user(request),
-            request.entry().into_bytes(),
+            Secret::new(request.client().map(|address| address.to_string()).unwrap_or_default()),
+            Secret::new(self.user(request)),
+            Secret::new(request.entry()),
         ];
         let more = [
             self.nas_identifier,
@@ -132,9 +132,9 @@ impl ModuleAttributes {
             self.ms_chap2_response,
         ];
         let told = [self.mfa_mode, self.mfa_exempt, self.mfa_remember, self.mfa_dialogue, self.mfa_group];
-        let told = told.map(|attribute| request.values(AttributeList::Control, attribute));
+        let told = told.map(|attribute| request.secrets(AttributeList::Control, attribute));
         for values in sessions.into_iter().chain(more.map(of)).chain(told) {
-            parts.push(values.len().to_be_bytes().to_vec());
+            parts.push(Secret::new(values.len().to_be_bytes()));
             parts.extend(values);
         }
         (parts, roams)
@@ -144,7 +144,7 @@ impl ModuleAttributes {
     /// by EAP-GTC in a tunnel, where the server can continue with that (`rounds`). MFA-Dialogue overrides this, also
     /// for PAP in a tunnel.
     pub(super) fn can_answer(&self, request: &mut Request<'_>, shows: bool, rounds: bool) -> bool {
-        if request.values(AttributeList::Request, self.user_password).len() != 1 {
+        if request.value_count(AttributeList::Request, self.user_password) != 1 {
             return false;
         }
         let policy = self.says_yes(request, self.mfa_dialogue);
@@ -166,8 +166,9 @@ impl ModuleAttributes {
 
     /// The protocol of the password, as it is logged.
     pub(super) fn password_protocol(&self, request: &mut Request<'_>) -> &'static str {
-        let has = |attribute| !request.values(AttributeList::Request, attribute).is_empty();
-        let method = request.values(AttributeList::Request, self.eap_message).concat().get(4).copied();
+        let has = |attribute| request.has_value(AttributeList::Request, attribute);
+        let packet = request.joined_secret(AttributeList::Request, self.eap_message);
+        let method = packet.expose().get(4).copied();
         let [plain, tunnelled] = match () {
             () if method == Some(EAP_MS_CHAP2) => ["EAP-MSCHAPv2", "EAP-MSCHAPv2 in a tunnel"],
             () if has(self.chap_password) => ["CHAP", "CHAP in a tunnel"],
@@ -182,28 +183,30 @@ impl ModuleAttributes {
 
     /// The submitted password. [`SubmittedPassword::Absent`] if there is none, or more than one.
     pub(super) fn submitted_password(&self, request: &Request<'_>) -> SubmittedPassword {
-        let of = |attribute| request.values(AttributeList::Request, attribute);
         let fields = [self.user_password, self.chap_password, self.ms_chap_response, self.ms_chap2_response];
-        let [plain, chap, ms_chap, ms_chap2] = fields.map(of);
-        if plain.len() + chap.len() + ms_chap.len() + ms_chap2.len() != 1 {
+        let counts = fields.map(|attribute| request.value_count(AttributeList::Request, attribute));
+        if counts.iter().sum::<usize>() != 1 {
             return SubmittedPassword::Absent;
         }
+        let of = |attribute| request.values(AttributeList::Request, attribute);
         let ms_challenge = || single_value(of(self.ms_chap_challenge));
-        let password = if let Some(field) = single_value(plain) {
-            Some(SubmittedPassword::Plain(Secret::new(field)))
-        } else if let Some(answer) = single_value(chap) {
+        let only = |attribute| request.secrets(AttributeList::Request, attribute).pop();
+        let password = if let Some(field) = only(self.user_password) {
+            Some(SubmittedPassword::Plain(field))
+        } else if let Some(answer) = only(self.chap_password) {
             let challenges = of(self.chap_challenge);
             let challenge = match challenges.is_empty() {
                 true => Some(request.authenticator().to_vec()),
                 false => single_value(challenges),
             };
-            challenge.and_then(|challenge| chap_answer(&answer, challenge))
-        } else if let Some(answer) = single_value(ms_chap) {
-            ms_challenge().and_then(|challenge| ms_chap_answer(&answer, &challenge))
+            challenge.and_then(|challenge| chap_answer(answer.expose(), challenge))
+        } else if let Some(answer) = only(self.ms_chap_response) {
+            ms_challenge().and_then(|challenge| ms_chap_answer(answer.expose(), &challenge))
         } else {
             let mut names = of(self.ms_chap_user_name);
             names.extend(of(self.user_name));
-            single_value(ms_chap2).and_then(|answer| ms_chap2_answer(&answer, &ms_challenge()?, &names))
+            only(self.ms_chap2_response)
+                .and_then(|answer| ms_chap2_answer(answer.expose(), &ms_challenge()?, &names))
         };
         password.unwrap_or(SubmittedPassword::Absent)
     }

@@ -11,6 +11,7 @@ use crate::app::{App, LoginPacket, WaitMode};
 use crate::config::{FirstFactor, ServerTimers};
 use crate::engine::{Decision, Reason, Verdict};
 use crate::freeradius::{AttributeList, HomePool, InstanceSetup, LogLevel, Rcode, Request, code, write_log};
+use crate::types::Secret;
 use crate::waiting::{AttemptFingerprint, ParkedHandle};
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ impl ModuleAttributes {
     /// The accept of a request that has waited: its reply is what it was before, signed once.
     pub(super) fn give_back(&self, request: &mut Request<'_>) {
         request.unpark_request();
-        if !request.values(AttributeList::Reply, self.message_authenticator).is_empty() {
+        if request.has_value(AttributeList::Reply, self.message_authenticator) {
             request.remove(AttributeList::ProxyReply, self.message_authenticator);
         }
     }
@@ -70,7 +71,7 @@ impl MfaModule {
     pub(super) fn login_packet(&self, request: &mut Request<'_>) -> LoginPacket {
         let (parts, roams) = self.attributes.distinguishing_traits(request);
         let roams = roams || self.is_known_by_port(request);
-        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        let parts: Vec<&[u8]> = parts.iter().map(Secret::expose).collect();
         let digest = self.app.as_ref().map(|app| app.attempt_digest(&parts)).unwrap_or_default();
         let limit = request.integer(AttributeList::Control, self.attributes.mfa_wait_limit);
         let sends = self.app.as_ref().is_some_and(App::sends_codes);

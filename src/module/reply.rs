@@ -24,7 +24,7 @@ impl ModuleAttributes {
 
     /// Takes an accept back out of the reply, if a module before us has put one there: `eap` and `mschap` do.
     pub(super) fn take_back_accept(&self, request: &mut Request<'_>) {
-        let has_success = !request.values(AttributeList::Reply, self.ms_chap2_success).is_empty();
+        let has_success = request.has_value(AttributeList::Reply, self.ms_chap2_success);
         if request.reply_code() == code::ACCESS_ACCEPT || has_success {
             self.strip_accept(request);
         }
@@ -45,7 +45,7 @@ impl ModuleAttributes {
     pub(super) fn remove_reply_texts(&self, request: &mut Request<'_>) {
         let has_ms_chap = [self.ms_chap_response, self.ms_chap2_response]
             .into_iter()
-            .any(|attribute| !request.values(AttributeList::Request, attribute).is_empty());
+            .any(|attribute| request.has_value(AttributeList::Request, attribute));
         if has_ms_chap {
             // MS-CHAP-Error is part of the protocol (RFC 2548, section 2.1.5).
             return request.remove(AttributeList::Reply, self.reply_message);
@@ -79,9 +79,8 @@ impl ModuleAttributes {
         told: &ReplyAttributes,
     ) -> Result<(), String> {
         let known = request.values(AttributeList::Control, self.mfa_group);
-        for group in
-            grants.groups.iter().flatten().filter(|group| !known.contains(&group.as_bytes().to_vec()))
-        {
+        let is_known = |group: &str| known.iter().any(|value| value == group.as_bytes());
+        for group in grants.groups.iter().flatten().filter(|group| !is_known(group)) {
             request.add_text(AttributeList::Control, self.mfa_group, 0, group);
         }
         for (name, value) in &grants.reply {

@@ -173,8 +173,9 @@ impl MfaModule {
         &self,
         request: &Request<'_>,
     ) -> Result<SubmittedPassword, RefusalReason> {
-        let SubmittedPassword::Plain(field) = self.attributes.submitted_password(request) else {
-            return Ok(self.attributes.submitted_password(request));
+        let field = match self.attributes.submitted_password(request) {
+            SubmittedPassword::Plain(field) => field,
+            other => return Ok(other),
         };
         let mut how = self.config.unpacking;
         if !how.static_challenge && is_packed(&field) {

@@ -59,6 +59,6 @@ impl MfaModule {
         let names = [self.attributes.nas_port, self.attributes.nas_identifier];
         self.clients_speak
             && request.client_option(clients::PORT_CHANGES).is_some_and(|value| clients::is_yes(&value))
-            && names.iter().all(|name| !request.values(AttributeList::Request, *name).is_empty())
+            && names.iter().all(|name| request.has_value(AttributeList::Request, *name))
     }
 }
