@@ -92,7 +92,7 @@ impl Module for Told {
     fn bootstrap(_: &InstanceSetup) -> Result<(), Vec<String>> {
         rlm_mfa::freeradius::register_attribute("MFA-Test", rlm_mfa::freeradius::AttributeKind::Octets)
             .map(drop)
-            .map_err(|e| vec![e])
+            .map_err(|error| vec![error.to_string()])
     }
     fn instantiate(setup: &InstanceSetup) -> Result<Self, Vec<String>> {
         assert!(!setup.check_only);
@@ -103,7 +103,7 @@ impl Module for Told {
             Some("pool") => {
                 let (secret, window) = (Secret::new("secret"), Duration::from_secs(30));
                 let pool = HomePool::make_pool(setup, "told-wait", "told", 1, &secret, window);
-                *POOL.lock().unwrap() = Some(pool.map_err(|error| vec![error])?);
+                *POOL.lock().unwrap() = Some(pool.map_err(|error| vec![error.to_string()])?);
                 Ok(Self)
             }
             _ => Ok(Self),

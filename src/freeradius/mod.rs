@@ -22,6 +22,7 @@ mod attribute_list;
 pub mod bindings;
 mod conf;
 mod dictionary;
+mod error;
 mod log;
 mod note;
 mod pair_value;
@@ -35,9 +36,9 @@ mod wire;
 
 pub use attribute_list::AttributeList;
 pub use dictionary::{
-    Attribute, AttributeKind, MissingAttribute, attribute_by_number, find_attribute, register_attribute,
-    register_value,
+    Attribute, AttributeKind, attribute_by_number, find_attribute, register_attribute, register_value,
 };
+pub use error::{Error, MissingAttribute};
 pub use log::{LogLevel, write_log};
 pub use park::ParkError;
 pub use pool::HomePool;

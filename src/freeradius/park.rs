@@ -6,6 +6,7 @@
 
 use super::attribute_list::{AttributeList, PairWalk};
 use super::bindings as c;
+use super::dictionary::find_attribute;
 use super::note::{self, NoteSlot};
 use super::pool::HomePool;
 use super::request::{Request, code};
@@ -49,13 +50,13 @@ impl Request<'_> {
         unsafe { !(*self.raw()).proxy.is_null() }
     }
 
-    /// Whether [`park_request`](Self::park_request) would be of use. Not known is whether its listener is a `synchronous` one, which never
-    /// proxies and whose clients then get no answer.
+    /// Checks whether [`park_request`](Self::park_request) can succeed. What it cannot see is whether the listener is a `synchronous`
+    /// one, which never proxies and whose clients then get no answer.
     ///
     /// # Errors
     ///
-    /// Why not.
-    pub fn can_park(&self) -> Result<(), ParkError> {
+    /// Why the request cannot be parked.
+    pub fn check_parkable(&self) -> Result<(), ParkError> {
         // SAFETY: S1; fields are read.
         let (tunnelled, port) = unsafe {
             let request = self.raw();
@@ -77,11 +78,11 @@ impl Request<'_> {
     ///
     /// # Errors
     ///
-    /// Why it cannot be.
+    /// Why the request cannot be parked.
     pub fn park_request(&mut self, pool: &HomePool) -> Result<(), ParkError> {
-        self.can_park()?;
-        let destination = super::find_attribute("Home-Server-Pool").map_err(|_| ParkError::Memory)?;
-        for attribute in DIVERSIONS.iter().filter_map(|name| super::find_attribute(name).ok()) {
+        self.check_parkable()?;
+        let destination = find_attribute("Home-Server-Pool").map_err(|_| ParkError::Memory)?;
+        for attribute in DIVERSIONS.iter().filter_map(|name| find_attribute(name).ok()) {
             self.remove(AttributeList::Control, attribute);
         }
         // SAFETY: S1, S2; the reply's pairs stay children of its packet, which lives as long as the request; from here on only

@@ -1,5 +1,6 @@
 //! Applies a decision to a request.
 
+use super::error::Error;
 use super::instance::{LoginNote, MfaModule, shown_user};
 use super::outcome;
 use super::request_state::ExemptBy;
@@ -145,7 +146,7 @@ impl MfaModule {
     }
 
     /// Adds the groups and reply attributes of an accepted user.
-    fn add_user_attributes(&self, request: &mut Request<'_>, decision: &Decision) -> Result<(), String> {
+    fn add_user_attributes(&self, request: &mut Request<'_>, decision: &Decision) -> Result<(), Error> {
         let Some(grants) = &decision.grants else { return Ok(()) };
         self.attributes.set_grants(request, grants, &self.told)
     }

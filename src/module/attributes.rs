@@ -2,7 +2,7 @@
 
 use crate::config::profile::ClientProfile;
 use crate::freeradius::{
-    Attribute, AttributeKind, MissingAttribute, find_attribute, register_attribute, register_value,
+    self, Attribute, AttributeKind, MissingAttribute, find_attribute, register_attribute, register_value,
 };
 
 /// The value of `MFA-Mode := passcode`.
@@ -67,7 +67,11 @@ pub(super) struct ModuleAttributes {
 
 impl ModuleAttributes {
     /// Adds the module's attributes to the dictionary, before unlang that names them is compiled.
-    pub(super) fn register_attributes() -> Result<(), String> {
+    ///
+    /// # Errors
+    ///
+    /// A name is taken by another attribute, or no number is free.
+    pub(super) fn register_attributes() -> Result<(), freeradius::Error> {
         for name in [
             "MFA-User",
             "MFA-Group",

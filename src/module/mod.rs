@@ -13,6 +13,7 @@ mod control_list;
 mod datagrams;
 mod decide_login;
 mod eap;
+mod error;
 mod forwarded_attributes;
 mod home_server_answer;
 mod instance;

@@ -5,12 +5,15 @@
 //! request.
 
 use super::attributes::ModuleAttributes;
+use super::error::Error;
 use super::instance::{LoginNote, MfaModule, shown_user};
 use super::outcome;
 use crate::app::{App, LoginPacket, WaitMode};
 use crate::config::{FirstFactor, ServerTimers};
 use crate::engine::{Decision, Reason, Verdict};
-use crate::freeradius::{AttributeList, HomePool, InstanceSetup, LogLevel, Rcode, Request, code, write_log};
+use crate::freeradius::{
+    self, AttributeList, HomePool, InstanceSetup, LogLevel, Rcode, Request, code, write_log,
+};
 use crate::types::Secret;
 use crate::waiting::{AttemptFingerprint, ParkedHandle};
 use std::time::Duration;
@@ -20,17 +23,29 @@ fn pool_name(name: &str) -> String {
 }
 
 /// Checks that a pool can be made for this instance, as far as the configuration shows.
-pub(super) fn check_parkable(setup: &InstanceSetup, name: &str, timers: &ServerTimers) -> Result<(), String> {
+///
+/// # Errors
+///
+/// The name of the pool is taken.
+pub(super) fn check_pool_name(
+    setup: &InstanceSetup,
+    name: &str,
+    timers: &ServerTimers,
+) -> Result<(), freeradius::Error> {
     if timers.proxies { HomePool::check_name(setup, &pool_name(name)) } else { Ok(()) }
 }
 
-/// The pool of this instance; none if the server does not proxy at all.
-pub(super) fn home_pool(
+/// Makes the pool of this instance; `None` if the server does not proxy at all.
+///
+/// # Errors
+///
+/// [`Error::Pool`].
+pub(super) fn make_home_pool(
     setup: &InstanceSetup,
     name: &str,
     app: &App,
     timers: &ServerTimers,
-) -> Result<Option<HomePool>, String> {
+) -> Result<Option<HomePool>, Error> {
     if !timers.proxies {
         let config = app.config();
         if config.push.provider.is_some() || config.first_factor == FirstFactor::Own {
@@ -46,7 +61,7 @@ pub(super) fn home_pool(
     let (address, secret) = app.responder_address();
     let pool =
         HomePool::make_pool(setup, &pool_name(name), name, address.port(), secret, timers.response_window());
-    pool.map(Some).map_err(|why| format!("requests cannot be parked: {why}"))
+    pool.map(Some).map_err(Error::Pool)
 }
 
 impl ModuleAttributes {
@@ -78,7 +93,7 @@ impl MfaModule {
         let voice =
             self.reply_voice(request).with_client_name(if sends { request.client_name() } else { None });
         let limit = limit.map(|seconds| Duration::from_secs(seconds.into()));
-        let can_park = self.pool.is_some() && request.can_park().is_ok();
+        let is_parkable = self.pool.is_some() && request.check_parkable().is_ok();
         LoginPacket {
             fingerprint: AttemptFingerprint {
                 digest,
@@ -87,7 +102,7 @@ impl MfaModule {
                 port: request.client_port(),
             },
             limit: voice.wait_limit(limit),
-            patience: if can_park { WaitMode::Park } else { WaitMode::Block },
+            patience: if is_parkable { WaitMode::Park } else { WaitMode::Block },
             voice,
         }
     }

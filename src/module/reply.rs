@@ -1,6 +1,7 @@
 //! The reply: the texts for the user, the attributes of an accept, and what must not be left in a refusal.
 
 use super::attributes::ModuleAttributes;
+use super::error::Error;
 use super::forwarded_attributes;
 use super::reply_attributes::ReplyAttributes;
 use crate::engine::{Decision, UserAttributes};
@@ -70,23 +71,27 @@ impl ModuleAttributes {
         }
     }
 
-    /// What an accept carries: the user's groups on the control list, and reply attributes. A value that is not valid
-    /// for its attribute: `false`, and its name.
+    /// What an accept carries: the user's groups on the control list, and reply attributes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UserValue`].
     pub(super) fn set_grants(
         &self,
         request: &mut Request<'_>,
         grants: &UserAttributes,
         told: &ReplyAttributes,
-    ) -> Result<(), String> {
+    ) -> Result<(), Error> {
         let known = request.values(AttributeList::Control, self.mfa_group);
         let is_known = |group: &str| known.iter().any(|value| value == group.as_bytes());
         for group in grants.groups.iter().flatten().filter(|group| !is_known(group)) {
             request.add_text(AttributeList::Control, self.mfa_group, 0, group);
         }
         for (name, value) in &grants.reply {
-            let Some((attribute, tag)) = told.find_attribute(name) else { return Err(name.clone()) };
+            let unfit = || Error::UserValue(name.clone());
+            let (attribute, tag) = told.find_attribute(name).ok_or_else(unfit)?;
             if !request.add_text(AttributeList::Reply, attribute, tag, value) {
-                return Err(name.clone());
+                return Err(unfit());
             }
         }
         forwarded_attributes::add_to_reply(request, &grants.raw);

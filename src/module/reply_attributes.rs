@@ -1,6 +1,7 @@
 //! The attributes that `reply { }` names, looked up and checked when the server starts.
 
-use crate::config::Error;
+use super::error::Error;
+use crate::config;
 use crate::config::name_template::NameTemplate;
 use crate::config::reply::ReplyRule;
 use crate::config::tree::Section;
@@ -12,7 +13,11 @@ use std::iter::repeat;
 pub(super) struct ReplyAttributes(BTreeMap<String, (Attribute, u8)>);
 
 impl ReplyAttributes {
-    /// `instance` is the section that they were read from.
+    /// Looks up what `replies` name. `instance` is the section that they were read from.
+    ///
+    /// # Errors
+    ///
+    /// One message for each attribute that a reply cannot have, with its place.
     pub(super) fn find_reply_attributes(
         replies: &[ReplyRule],
         instance: &Section,
@@ -24,9 +29,11 @@ impl ReplyAttributes {
                 section.into_iter().flat_map(Section::pairs_named).filter(|pair| pair.name == "attribute");
             let places = pairs.map(|pair| pair.at.clone()).chain(repeat(instance.at.clone()));
             for ((name, template), at) in reply.attributes.iter().zip(places) {
-                match find_told(name, template) {
-                    Ok(told) => _ = found.insert(name.clone(), told),
-                    Err(why) => wrong.push(Error::new(&at, format!("\"attribute\" {why}")).to_string()),
+                match find_reply_attribute(name, template) {
+                    Ok(attribute) => _ = found.insert(name.clone(), attribute),
+                    Err(why) => {
+                        wrong.push(config::Error::new(&at, format!("\"attribute\" {why}")).to_string())
+                    }
                 }
             }
         }
@@ -39,30 +46,28 @@ impl ReplyAttributes {
     }
 }
 
-/// The attribute of that name, and its tag; or why the reply cannot have it with such a value.
-fn find_told(name: &str, template: &NameTemplate) -> Result<(Attribute, u8), String> {
+/// The attribute of that name, and its tag.
+///
+/// # Errors
+///
+/// Why the reply cannot have it with such a value.
+fn find_reply_attribute(name: &str, template: &NameTemplate) -> Result<(Attribute, u8), Error> {
     let (bare, tag) = name.split_once(':').unwrap_or((name, "0"));
-    let attribute = find_attribute(bare).map_err(|MissingAttribute(bare)| {
-        format!("{bare}: not in the server's dictionary: check its spelling, and the $INCLUDE lines of raddb/dictionary")
-    })?;
+    let attribute = find_attribute(bare).map_err(|MissingAttribute(bare)| Error::UnknownAttribute(bare))?;
     if !attribute.has_text() {
-        return Err(format!("{name}: holds other attributes: name one of those"));
+        return Err(Error::HoldsAttributes(name.to_owned()));
     }
-    if OWN.contains(&bare) {
-        return Err(format!("{name}: every answer has its own: remove it"));
+    if PROTOCOL_ATTRIBUTES.contains(&bare) {
+        return Err(Error::ProtocolAttribute(name.to_owned()));
     }
-    let Ok(tag @ 0..=31) = tag.parse::<u8>() else {
-        return Err(format!("{name}: the tag must be a number from 0 to 31"));
-    };
-    // What is known of a user only is looked at when they log in.
+    let Ok(tag @ 0..=31) = tag.parse::<u8>() else { return Err(Error::BadTag(name.to_owned())) };
+    // A template that takes something of the user is checked when they log in.
     let fixed = template.fill_template(&|_| None).ok();
     match fixed.filter(|value| !attribute.accepts_text(value)) {
-        Some(value) => Err(format!(
-            "{name}: \"{value}\" is no value of it: see its VALUE lines and its type in the dictionary"
-        )),
+        Some(value) => Err(Error::BadValue { name: name.to_owned(), value }),
         None => Ok((attribute, tag)),
     }
 }
 
 /// Attributes of a reply that the protocol needs.
-const OWN: [&str; 4] = ["State", "Proxy-State", "Message-Authenticator", "EAP-Message"];
+const PROTOCOL_ATTRIBUTES: [&str; 4] = ["State", "Proxy-State", "Message-Authenticator", "EAP-Message"];

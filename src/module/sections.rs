@@ -2,6 +2,7 @@
 
 use super::attributes::ModuleAttributes;
 use super::decide_login::before_password_check;
+use super::error::Error;
 use super::forwarded_attributes::PassedAttributes;
 use super::instance::{LoginNote, MfaModule, shown_user};
 use super::login::TrafficKind;
@@ -20,13 +21,14 @@ use crate::text::ClientTexts;
 use crate::types::Mode;
 use once_cell::sync::OnceCell;
 use std::ffi::CStr;
+use std::fmt::Display;
 use std::sync::Arc;
 
 impl Module for MfaModule {
     const NAME: &'static CStr = c"mfa";
 
     fn bootstrap(_: &InstanceSetup) -> Result<(), Vec<String>> {
-        ModuleAttributes::register_attributes().map_err(|error| vec![error])
+        ModuleAttributes::register_attributes().map_err(|error| vec![error.to_string()])
     }
 
     fn instantiate(setup: &InstanceSetup) -> Result<Self, Vec<String>> {
@@ -34,12 +36,13 @@ impl Module for MfaModule {
         let StartSettings { config, texts, timers } =
             StartSettings::read(&setup.server, &setup.section, &FileSystem)?;
         let words = ClientTexts::new(&config, texts);
-        parking::check_parkable(setup, &name, &timers).map_err(|line| with_client_name(&name, vec![line]))?;
+        parking::check_pool_name(setup, &name, &timers)
+            .map_err(|error| with_instance_name(&name, [error]))?;
         let config = Arc::new(config);
         let attributes = ModuleAttributes::find_attributes().map_err(|error| vec![error.to_string()])?;
         let told = ReplyAttributes::find_reply_attributes(&config.replies, &setup.section)?;
         let passing =
-            PassedAttributes::find_backend(&config).map_err(|lines| with_client_name(&name, lines))?;
+            PassedAttributes::find_backend(&config).map_err(|lines| with_instance_name(&name, lines))?;
         for finding in coverage::unconfirmed(&setup.server) {
             write_log(LogLevel::Error, &format!("{name}: {}: {}", finding.at, finding.text));
         }
@@ -49,14 +52,14 @@ impl Module for MfaModule {
         write_log(LogLevel::Info, &format!("{name}: second factors by {BUILD}"));
         let (app, pool) = match setup.check_only {
             true => {
-                App::check_startable(&config).map_err(|error| with_client_name(&name, vec![error]))?;
+                App::check_startable(&config).map_err(|error| with_instance_name(&name, [error]))?;
                 (None, None)
             }
             false => {
                 let app =
-                    open(&name, &config, &timers).map_err(|error| with_client_name(&name, vec![error]))?;
-                let pool = parking::home_pool(setup, &name, &app, &timers)
-                    .map_err(|error| with_client_name(&name, vec![error]))?;
+                    open(&name, &config, &timers).map_err(|error| with_instance_name(&name, [error]))?;
+                let pool = parking::make_home_pool(setup, &name, &app, &timers)
+                    .map_err(|error| with_instance_name(&name, [error]))?;
                 (Some(app), pool)
             }
         };
@@ -366,7 +369,7 @@ impl Module for MfaModule {
 }
 
 /// Opens the store and the services. Parked packets that got lost on the way are logged.
-fn open(name: &str, config: &Arc<Config>, timers: &ServerTimers) -> Result<App, String> {
+fn open(name: &str, config: &Arc<Config>, timers: &ServerTimers) -> Result<App, Error> {
     let threads = usize::try_from(timers.max_servers).unwrap_or(1);
     let who = name.to_owned();
     let lost = move |user: &str| {
@@ -378,14 +381,16 @@ fn open(name: &str, config: &Arc<Config>, timers: &ServerTimers) -> Result<App, 
             ),
         );
     };
-    let mut app =
-        App::open(Arc::clone(config), threads, Box::new(lost)).map_err(|error| error.to_string())?;
+    let mut app = App::open(Arc::clone(config), threads, Box::new(lost))
+        .map_err(|error| Error::Services(error.to_string()))?;
     let who = name.to_owned();
     app.complain_to(Arc::new(move |line| write_log(LogLevel::Error, &format!("{who}: {line}"))));
-    app.start_services(name, &|line| write_log(LogLevel::Warn, &format!("{name}: {line}")))?;
+    app.start_services(name, &|line| write_log(LogLevel::Warn, &format!("{name}: {line}")))
+        .map_err(|error| Error::Services(error.to_string()))?;
     Ok(app)
 }
 
-fn with_client_name(name: &str, lines: Vec<String>) -> Vec<String> {
+/// Lines for the log, each behind the name of the instance.
+fn with_instance_name(name: &str, lines: impl IntoIterator<Item = impl Display>) -> Vec<String> {
     lines.into_iter().map(|line| format!("{name}: {line}")).collect()
 }
