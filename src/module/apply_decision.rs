@@ -4,6 +4,7 @@ use super::error::Error;
 use super::instance::{LoginNote, MfaModule, shown_user};
 use super::outcome;
 use super::request_state::ExemptBy;
+use super::session_state::TicketOutcome;
 use crate::app::LoginProgress;
 use crate::engine::port::AttemptFinding;
 use crate::engine::{
@@ -152,8 +153,8 @@ impl MfaModule {
     }
 
     /// `ok` if there is a ticket now; there is none for a second user of a tunnel, or a tunnel in a tunnel.
-    pub(super) fn ticket_result(&self, request: &mut Request<'_>, left: bool) -> Rcode {
-        if left {
+    pub(super) fn ticket_result(&self, request: &mut Request<'_>, left: TicketOutcome) -> Rcode {
+        if left == TicketOutcome::Kept {
             return Rcode::Ok;
         }
         let (user, source) = (self.attributes.user(request), self.attributes.attempt_source(request));

@@ -2,7 +2,7 @@
 
 use super::attribute_values::single_value;
 use super::attributes::ModuleAttributes;
-use crate::config::clients;
+use super::login::DigestProtocol;
 use crate::engine::Decision;
 use crate::freeradius::{AttributeList, Request, code};
 
@@ -30,25 +30,30 @@ impl ModuleAttributes {
         request.values(AttributeList::Control, self.result).into_iter().next()
     }
 
-    /// Which profiles and languages are wanted for the client that sent it: by unlang, then by its section in clients.conf, if any
-    /// of those `speak` at all.
-    pub(super) fn requested_texts(&self, request: &Request<'_>, speak: bool) -> [Vec<String>; 2] {
-        [(self.mfa_profile, clients::PROFILE), (self.mfa_language, clients::LANGUAGE)].map(
-            |(attribute, item)| {
-                let said = single_value(request.values(AttributeList::Control, attribute));
-                let said = said.map(|value| String::from_utf8_lossy(&value).into_owned());
-                let client = if speak { request.client_option(item) } else { None };
-                said.into_iter().chain(client).collect()
-            },
-        )
+    /// The values of MFA-Profile and MFA-Language, each if there is exactly one.
+    pub(super) fn profile_and_language(&self, request: &Request<'_>) -> [Option<String>; 2] {
+        [self.mfa_profile, self.mfa_language].map(|attribute| {
+            let value = single_value(request.values(AttributeList::Control, attribute))?;
+            Some(String::from_utf8_lossy(&value).into_owned())
+        })
     }
 
     /// Gives `chap` and `mschap` the passcode as the user's password, and nothing else to compare with.
-    pub(super) fn hand_over(&self, request: &mut Request<'_>, passcode: &[u8], is_ms_chap: bool) -> bool {
+    pub(super) fn hand_over(
+        &self,
+        request: &mut Request<'_>,
+        passcode: &[u8],
+        protocol: DigestProtocol,
+    ) -> bool {
         request.remove(AttributeList::Control, self.nt_password);
         request.remove(AttributeList::Control, self.lm_password);
         request.set(AttributeList::Control, self.cleartext_password, passcode)
-            && (!is_ms_chap || request.set(AttributeList::Control, self.use_ntlm_auth, &0u32.to_be_bytes()))
+            && match protocol {
+                DigestProtocol::Chap => true,
+                DigestProtocol::MsChap => {
+                    request.set(AttributeList::Control, self.use_ntlm_auth, &0u32.to_be_bytes())
+                }
+            }
     }
 
     /// Whatever `chap` or `mschap` say of a word is a reject, until we are called again and ask: they know nothing but the word.

@@ -1,6 +1,7 @@
 //! Hands a login to the engine, and starts what its decision needs: a challenge, a push, a wait.
 
 use super::instance::{LoginNote, MfaModule, shown_user};
+use super::login::DigestProtocol;
 use super::outcome;
 use super::ticket::{TicketPurpose, TunnelQuestion};
 use crate::app;
@@ -70,7 +71,7 @@ impl MfaModule {
     /// CHAP and MS-CHAP: hands what answers the challenge, a code or a word, to the server's own module, which makes the
     /// response.
     pub(super) fn answer_digest(&self, request: &mut Request<'_>, password: SubmittedPassword) -> Rcode {
-        let is_ms_chap = !matches!(password, SubmittedPassword::Chap { .. });
+        let protocol = DigestProtocol::of(&password);
         let attempt = self.build_attempt(request, password);
         let Some(app) = &self.app else { return Rcode::Fail };
         let secret = match app.start_here(attempt) {
@@ -88,7 +89,7 @@ impl MfaModule {
             }
         };
         let secret = secret.as_ref().map(|secret| secret.expose()).unwrap_or_default();
-        outcome::checked_rcode(self.attributes.hand_over(request, secret, is_ms_chap), Rcode::Updated)
+        outcome::checked_rcode(self.attributes.hand_over(request, secret, protocol), Rcode::Updated)
     }
 
     /// Decides on the submitted password.

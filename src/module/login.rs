@@ -17,6 +17,25 @@ pub(super) enum TrafficKind {
     Other,
 }
 
+/// The server's own module that verifies a response to a challenge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DigestProtocol {
+    /// `chap`.
+    Chap,
+    /// `mschap`, for both versions.
+    MsChap,
+}
+
+impl DigestProtocol {
+    /// The protocol of a password that is not in clear.
+    pub(super) fn of(password: &SubmittedPassword) -> Self {
+        match password {
+            SubmittedPassword::Chap { .. } => Self::Chap,
+            _ => Self::MsChap,
+        }
+    }
+}
+
 /// The number of the method (draft-kamath-pppext-eap-mschapv2).
 const EAP_MS_CHAP2: u8 = 26;
 

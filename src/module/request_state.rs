@@ -59,6 +59,7 @@ use super::outcome;
 use super::session_state::RedeemedTicket;
 use super::ticket::TunnelQuestion;
 use crate::app;
+use crate::config::clients;
 use crate::config::profile::StaticChallenge;
 use crate::engine::port::AttemptFinding;
 use crate::engine::{
@@ -151,10 +152,20 @@ impl MfaModule {
         modes.min_by_key(|mode| *mode == Mode::Passcode).unwrap_or(self.config.mode)
     }
 
-    /// The texts and abilities of the client that sent the request.
+    /// The texts and abilities of the client that sent the request: as unlang says, or else its section in clients.conf.
     pub(super) fn client_voice(&self, request: &Request<'_>) -> ClientVoice {
-        let [profiles, languages] = self.attributes.requested_texts(request, self.clients_speak);
-        self.words.voice_for(profiles.iter().map(String::as_str), languages.iter().map(String::as_str))
+        let [profile, language] = self.attributes.profile_and_language(request);
+        let profiles = [profile, self.client_option(request, clients::PROFILE)];
+        let languages = [language, self.client_option(request, clients::LANGUAGE)];
+        self.words.voice_for(
+            profiles.iter().flatten().map(String::as_str),
+            languages.iter().flatten().map(String::as_str),
+        )
+    }
+
+    /// An option of this module in the client's section of clients.conf.
+    pub(super) fn client_option(&self, request: &Request<'_>, name: &str) -> Option<String> {
+        if self.has_client_options { request.client_option(name) } else { None }
     }
 
     /// The same for a decision: a reject that has to end an EAP conversation is not replaced by a challenge.

@@ -65,9 +65,9 @@ impl Module for MfaModule {
         };
         let first_in = coverage::first_in(&setup.server);
         let conversing = coverage::lacks_conversation(&setup.server, &name);
-        let clients_speak = clients::client_texts(&setup.server);
+        let has_client_options = clients::client_texts(&setup.server);
         Ok(Self {
-            clients_speak,
+            has_client_options,
             name,
             config,
             attributes,

@@ -15,12 +15,29 @@ pub(super) enum RedeemedTicket {
     Deferred,
 }
 
+/// What became of an accept, or a question, that a later packet is to find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub(super) enum TicketOutcome {
+    /// A ticket is in the session-state, or none is needed.
+    Kept,
+    /// There is none: the conversation is another user's, or runs in a tunnel in a tunnel, whose name in between is
+    /// unverified; or the system has no memory or no random octets.
+    Refused,
+}
+
+impl TicketOutcome {
+    fn kept_if(is_kept: bool) -> Self {
+        if is_kept { Self::Kept } else { Self::Refused }
+    }
+}
+
 impl ModuleAttributes {
     /// In an EAP conversation the accept comes with a later packet, unless `eap` has made it already: leaves a ticket for it.
-    pub(super) fn keep_for_next_packet(&self, request: &mut Request<'_>) -> bool {
+    pub(super) fn keep_for_next_packet(&self, request: &mut Request<'_>) -> TicketOutcome {
         let is_tunnelled = request.outer().is_some();
         if !is_tunnelled && !self.is_within_eap(request) {
-            return true;
+            return TicketOutcome::Kept;
         }
         let user = self.user(request);
         self.leave_ticket(
@@ -31,32 +48,42 @@ impl ModuleAttributes {
     }
 
     /// Puts a ticket into the session-state of the conversation, in place of an earlier one: that of the outer request, where
-    /// there is a tunnel, since a tunnelled one's does not survive it. `false`, and there is none, if the earlier one is
-    /// another user's, or too old to tell; or if there is a tunnel in a tunnel, whose name in between is anybody's.
+    /// there is a tunnel, since a tunnelled one's does not survive it.
     pub(super) fn leave_ticket(
         &self,
         request: &mut Request<'_>,
         user: Vec<u8>,
         purpose: TicketPurpose,
-    ) -> bool {
-        if let Some(mut outer) = request.outer() {
-            return outer.outer().is_none() && self.leave_ticket_here(&mut outer, user, purpose);
+    ) -> TicketOutcome {
+        let Some(mut outer) = request.outer() else {
+            return self.leave_ticket_here(request, user, purpose);
+        };
+        if outer.outer().is_some() {
+            return TicketOutcome::Refused;
         }
-        self.leave_ticket_here(request, user, purpose)
+        self.leave_ticket_here(&mut outer, user, purpose)
     }
 
-    fn leave_ticket_here(&self, request: &mut Request<'_>, user: Vec<u8>, purpose: TicketPurpose) -> bool {
+    fn leave_ticket_here(
+        &self,
+        request: &mut Request<'_>,
+        user: Vec<u8>,
+        purpose: TicketPurpose,
+    ) -> TicketOutcome {
         let session = request.session();
         let earlier = request.values(AttributeList::SessionState, self.ticket);
         request.remove(AttributeList::SessionState, self.ticket);
-        let is_his = |ticket: &Vec<u8>| {
-            ticket::redeem_ticket(ticket, session, |_| true).is_some_and(|pass| pass.user == user)
-        };
-        if !earlier.iter().all(is_his) {
-            return false;
+        for ticket in earlier {
+            let of_same_user = |pass: &TicketContents| pass.user == user;
+            // One that is too old to be known is treated as another user's.
+            if !ticket::redeem_ticket(&ticket, session, |_| true).as_ref().is_some_and(of_same_user) {
+                return TicketOutcome::Refused;
+            }
         }
-        ticket::issue_ticket(TicketContents { user, session, purpose })
-            .is_some_and(|ticket| request.set(AttributeList::SessionState, self.ticket, &ticket.0))
+        let ticket = ticket::issue_ticket(TicketContents { user, session, purpose });
+        TicketOutcome::kept_if(
+            ticket.is_some_and(|ticket| request.set(AttributeList::SessionState, self.ticket, &ticket.0)),
+        )
     }
 
     /// What an earlier packet, or the tunnel, left for this request. Takes it, but for a question that is another server's to
