@@ -62,7 +62,7 @@ impl ModuleAttributes {
     }
 
     /// Lifts the reject of [`reject_unless_asked`](Self::reject_unless_asked): the module was called again.
-    pub(super) fn will_ask(&self, request: &mut Request<'_>) {
+    pub(super) fn lift_reject(&self, request: &mut Request<'_>) {
         request.remove(AttributeList::Control, self.response_type);
     }
 

@@ -5,7 +5,6 @@ use super::login::DigestProtocol;
 use super::outcome;
 use super::ticket::{TicketPurpose, TunnelQuestion};
 use crate::app;
-use crate::config::profile::ChallengeSupport;
 use crate::config::push::NumberMatch;
 use crate::engine::{
     LoginAttempt, LoginEndpoint, PasswordStatus, PasswordVerifier, PendingLogin, RefusalReason, Step,
@@ -146,7 +145,7 @@ impl MfaModule {
     /// Sends the push, or leaves that to `mfa` behind `eap`. In a conversation only a push takes long enough to be
     /// left: the provider and the gateways, which the next challenge depends on, keep the thread.
     pub(super) fn ask_or_defer(&self, request: &mut Request<'_>, mut undecided: PendingLogin) -> Rcode {
-        self.attributes.will_ask(request);
+        self.attributes.lift_reject(request);
         let shows_number = self.config.push.number_match == NumberMatch::Required;
         let goes_on = undecided.attempt.dialogue && (shows_number || !undecided.asks_device());
         if goes_on || !self.is_within(request) {
@@ -224,11 +223,7 @@ impl MfaModule {
             password,
             proof: None,
             state: None,
-            dialogue: {
-                let rounds = self.conversing.contains(&request.server());
-                let shows = self.client_voice(request).shows_challenges() == ChallengeSupport::Shown;
-                self.attributes.can_answer(request, shows, rounds)
-            },
+            dialogue: self.can_answer(request),
             dice: app::draw_entropy(),
             unchecked: self.pre_auth_facts(request, mode),
             grants: None,

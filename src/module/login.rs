@@ -159,24 +159,8 @@ impl ModuleAttributes {
         (parts, roams)
     }
 
-    /// Whether the user can be asked for more and answer: by a password in clear, if the client shows challenges, or
-    /// by EAP-GTC in a tunnel, where the server can continue with that (`rounds`). MFA-Dialogue overrides this, also
-    /// for PAP in a tunnel.
-    pub(super) fn can_answer(&self, request: &mut Request<'_>, shows: bool, rounds: bool) -> bool {
-        if request.value_count(AttributeList::Request, self.user_password) != 1 {
-            return false;
-        }
-        let policy = self.says_yes(request, self.mfa_dialogue);
-        match (self.tunnel_depth(request), self.is_eap(request)) {
-            (0, false) => policy.unwrap_or(shows),
-            (1, false) => policy.unwrap_or(false),
-            (1, true) => rounds && self.gtc_response(request).is_some() && policy.unwrap_or(shows),
-            _ => false,
-        }
-    }
-
     /// The number of tunnels around the request.
-    fn tunnel_depth(&self, request: &mut Request<'_>) -> u8 {
+    pub(super) fn tunnel_depth(&self, request: &mut Request<'_>) -> u8 {
         match request.outer() {
             Some(mut outer) => self.tunnel_depth(&mut outer).saturating_add(1),
             None => 0,

@@ -60,7 +60,7 @@ use super::session_state::RedeemedTicket;
 use super::ticket::TunnelQuestion;
 use crate::app;
 use crate::config::clients;
-use crate::config::profile::StaticChallenge;
+use crate::config::profile::{ChallengeSupport, StaticChallenge};
 use crate::engine::port::AttemptFinding;
 use crate::engine::{
     Decision, FieldContents, PasswordStatus, PendingAccept, PendingLogin, PreAuthFacts, RefusalReason,
@@ -173,6 +173,27 @@ impl MfaModule {
         let is_conversation = self.attributes.is_eap(request) || request.outer().is_some();
         let voice = self.client_voice(request);
         if is_conversation { voice.without_last_challenge() } else { voice }
+    }
+
+    /// Whether the user can be asked for more and answer: by a password in clear, if the client shows challenges, or by EAP-GTC in a
+    /// tunnel, where the virtual server can go on with that. MFA-Dialogue overrides this, also for PAP in a tunnel.
+    pub(super) fn can_answer(&self, request: &mut Request<'_>) -> bool {
+        let attributes = &self.attributes;
+        if request.value_count(AttributeList::Request, attributes.user_password) != 1 {
+            return false;
+        }
+        let shows_challenges = self.client_voice(request).shows_challenges() == ChallengeSupport::Shown;
+        let policy = attributes.says_yes(request, attributes.mfa_dialogue);
+        match (attributes.tunnel_depth(request), attributes.is_eap(request)) {
+            (0, false) => policy.unwrap_or(shows_challenges),
+            (1, false) => policy.unwrap_or(false),
+            (1, true) => {
+                self.conversing.contains(&request.server())
+                    && attributes.gtc_response(request).is_some()
+                    && policy.unwrap_or(shows_challenges)
+            }
+            _ => false,
+        }
     }
 
     /// The submitted password, its field decoded as the configuration or the client's profile demands.
