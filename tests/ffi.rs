@@ -12,12 +12,12 @@
 use rlm_mfa::config::tree::Section;
 use rlm_mfa::freeradius::bindings as c;
 use rlm_mfa::freeradius::{
-    Attribute, AttributeList, HomePool, InstanceSetup, LogLevel, Module, ModuleTable, ParkError, Rcode,
-    Request, find_attribute,
+    Attribute, AttributeList, Error, HomePool, InstanceSetup, LogLevel, Module, ModuleTable, ParkError,
+    Rcode, Request, find_attribute,
 };
 use rlm_mfa::types::Secret;
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, Once};
 use std::time::Duration;
 
@@ -37,6 +37,9 @@ extern "C" fn rad_waitpid(_: c_int, _: *mut c_int) -> c_int {
 }
 #[unsafe(no_mangle)]
 static check_config: bool = false;
+/// Octets by which the server's home servers are larger than those of the headers.
+static MORE_OCTETS: AtomicUsize = AtomicUsize::new(0);
+
 #[unsafe(no_mangle)]
 extern "C" fn home_server_afrom_cs(
     _: *mut c::TALLOC_CTX,
@@ -44,7 +47,8 @@ extern "C" fn home_server_afrom_cs(
     _: *mut c::CONF_SECTION,
 ) -> *mut c::home_server_t {
     unsafe {
-        let home = c::talloc_named_const(std::ptr::null(), size_of::<c::home_server_t>(), c"home".as_ptr());
+        let size = size_of::<c::home_server_t>() + MORE_OCTETS.load(Ordering::SeqCst);
+        let home = c::talloc_named_const(std::ptr::null(), size, c"home".as_ptr());
         home.cast::<c::home_server_t>().write(std::mem::zeroed());
         home.cast()
     }
@@ -53,18 +57,36 @@ extern "C" fn home_server_afrom_cs(
 extern "C" fn realm_home_server_add(_: *mut c::home_server_t) -> bool {
     true
 }
-/// Pools that the server keeps.
+/// Pools that the server keeps, by the name and the type that it reads in them.
 static POOLS: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+/// Whether the server has its pools laid out in another way than the headers: it reads the type from another field.
+static HAS_OTHER_POOLS: AtomicBool = AtomicBool::new(false);
+
+/// Finds a pool as the server does: by its type, and its name in large or small letters.
+fn find_pool(name: &CStr, kind: c_int) -> *mut c::home_pool_t {
+    let is_wanted = |pool: &*mut c::home_pool_t| unsafe {
+        let (one, other) = ((**pool).server_type, (**pool).type_);
+        let read = if HAS_OTHER_POOLS.load(Ordering::SeqCst) { other } else { one };
+        i64::from(read) == i64::from(kind)
+            && CStr::from_ptr((**pool).name).to_bytes().eq_ignore_ascii_case(name.to_bytes())
+    };
+    let pools = POOLS.lock().unwrap();
+    let mut pools = pools.iter().map(|pool| std::ptr::with_exposed_provenance_mut(*pool));
+    pools.find(is_wanted).unwrap_or(std::ptr::null_mut())
+}
 
 #[unsafe(no_mangle)]
 extern "C" fn realm_pool_add(pool: *mut c::home_pool_t, _: *mut c::CONF_SECTION) -> c_int {
+    let known = unsafe { find_pool(CStr::from_ptr((*pool).name), (*pool).server_type as c_int) };
+    if !known.is_null() {
+        return 0;
+    }
     POOLS.lock().unwrap().push(pool.expose_provenance());
     1
 }
 #[unsafe(no_mangle)]
-extern "C" fn home_pool_byname(_: *const c_char, _: c_int) -> *mut c::home_pool_t {
-    let last = POOLS.lock().unwrap().last().copied();
-    last.map_or(std::ptr::null_mut(), std::ptr::with_exposed_provenance_mut)
+extern "C" fn home_pool_byname(name: *const c_char, kind: c_int) -> *mut c::home_pool_t {
+    find_pool(unsafe { CStr::from_ptr(name) }, kind)
 }
 
 /// The library keeps global state; one test at a time.
@@ -85,14 +107,14 @@ struct Told;
 type Script = Box<dyn FnMut(&mut Request<'_>) -> Rcode + Send>;
 static SCRIPT: Mutex<Option<Script>> = Mutex::new(None);
 static SECTION: Mutex<Option<Section>> = Mutex::new(None);
-static POOL: Mutex<Option<HomePool>> = Mutex::new(None);
+static POOL: Mutex<Option<Result<HomePool, Error>>> = Mutex::new(None);
 
 impl Module for Told {
     const NAME: &'static CStr = c"told";
     fn bootstrap(_: &InstanceSetup) -> Result<(), Vec<String>> {
         rlm_mfa::freeradius::register_attribute("MFA-Test", rlm_mfa::freeradius::AttributeKind::Octets)
             .map(drop)
-            .map_err(|e| vec![e.to_string()])
+            .map_err(|error| vec![error.to_string()])
     }
     fn instantiate(setup: &InstanceSetup) -> Result<Self, Vec<String>> {
         assert!(!setup.check_only);
@@ -103,8 +125,9 @@ impl Module for Told {
             Some("pool") => {
                 let (secret, window) = (Secret::new("secret"), Duration::from_secs(30));
                 let pool = HomePool::make_pool(setup, "told-wait", "told", 1, &secret, window);
-                *POOL.lock().unwrap() = Some(pool.map_err(|error| vec![error.to_string()])?);
-                Ok(Self)
+                let made = pool.as_ref().map(|_| Self).map_err(|error| vec![error.to_string()]);
+                *POOL.lock().unwrap() = Some(pool);
+                made
             }
             _ => Ok(Self),
         }
@@ -233,6 +256,10 @@ fn octets_come_through_untouched_nul_and_all() {
         assert_eq!(
             request.values(AttributeList::Request, known("User-Password")),
             [b"p\0ss\xff\xfe".to_vec()]
+        );
+        assert_eq!(
+            request.secrets(AttributeList::Request, known("User-Password")),
+            [Secret::new(b"p\0ss\xff\xfe")]
         );
         assert!(request.set(AttributeList::Control, known("MFA-Test"), b"a\0b"));
         assert!(request.set(AttributeList::Control, known("MFA-Test"), b"c\0d"), "in place of the first");
@@ -419,6 +446,8 @@ fn attribute_of_ours_has_a_number_that_never_goes_on_the_wire() {
 
 /// Has `authorize` park a request that stands as `prepare` leaves it, and tells how that went.
 fn park(packet: &Packet, prepare: impl FnOnce(*mut c::REQUEST)) -> Result<(), ParkError> {
+    // A server that was just started.
+    POOLS.lock().unwrap().clear();
     let mut instance = Instance::make(&[("do", "pool")]).unwrap();
     unsafe { (*(*packet.0).packet).dst_port = 1812 };
     prepare(packet.0);
@@ -426,10 +455,29 @@ fn park(packet: &Packet, prepare: impl FnOnce(*mut c::REQUEST)) -> Result<(), Pa
     let tell = parked.clone();
     instance.check(packet, move |request| {
         let pool = POOL.lock().unwrap();
-        *tell.lock().unwrap() = Some(request.park_request(pool.as_ref().unwrap()));
+        *tell.lock().unwrap() = Some(request.park_request(pool.as_ref().unwrap().as_ref().unwrap()));
         Rcode::Handled
     });
     parked.lock().unwrap().unwrap()
+}
+
+#[test]
+fn pool_that_the_server_would_not_find_is_an_error() {
+    fn make() -> Option<Error> {
+        let _ = Instance::make(&[("do", "pool")]);
+        POOL.lock().unwrap().take().unwrap().err()
+    }
+    let _one = library();
+    POOLS.lock().unwrap().clear();
+    assert_eq!(make(), None);
+    assert_eq!(make(), Some(Error::PoolNotAdded), "the name is taken");
+    POOLS.lock().unwrap().clear();
+    HAS_OTHER_POOLS.store(true, Ordering::SeqCst);
+    assert_eq!(make(), Some(Error::PoolLayout));
+    HAS_OTHER_POOLS.store(false, Ordering::SeqCst);
+    MORE_OCTETS.store(8, Ordering::SeqCst);
+    assert!(matches!(make(), Some(Error::HomeServerSize { found, expected }) if found == expected + 8));
+    MORE_OCTETS.store(0, Ordering::SeqCst);
 }
 
 /// The names in a list, in order.
@@ -472,6 +520,11 @@ fn request_that_is_parked_has_no_answer_and_gets_its_reply_back_once() {
         request.unpark_request();
         let messages = request.values(AttributeList::Reply, known("Reply-Message"));
         assert_eq!(messages, [&b"before"[..], b"before", b"behind"]);
+        assert_eq!(request.value_count(AttributeList::Reply, known("Reply-Message")), 3);
+        let joined = request.joined_secret(AttributeList::Reply, known("Reply-Message"));
+        assert_eq!(joined, Secret::new("beforebeforebehind"));
+        assert!(request.has_value(AttributeList::Reply, known("Class")));
+        assert!(!request.has_value(AttributeList::ProxyReply, known("Class")), "there is no such list");
         Rcode::Ok
     });
     unsafe { assert_eq!(names((*(*request).reply).vps).len(), 4) };
@@ -525,6 +578,10 @@ fn thousand_requests_leave_nothing_behind() {
     }
 }
 
+fn add_encoded(request: &mut Request<'_>, told: &[(u8, Vec<u8>)]) -> usize {
+    request.add_encoded(AttributeList::Reply, told.iter().map(|(kind, value)| (*kind, value.as_slice())))
+}
+
 #[test]
 fn attributes_of_another_server_come_into_the_reply_and_keys_are_in_the_clear() {
     let _one = library();
@@ -539,7 +596,7 @@ fn attributes_of_another_server_come_into_the_reply_and_keys_are_in_the_clear() 
             (26, b"\0\0\0\x09\x01\x06priv".to_vec()),
             (26, b"\0\0\x01\x37\x1a\x05\0S=".to_vec()),
         ];
-        assert_eq!(request.add_encoded(AttributeList::Reply, &told), told.len());
+        assert_eq!(add_encoded(request, &told), told.len());
         let values = |name| request.values(AttributeList::Reply, known(name));
         assert_eq!((values("Class"), values("Reply-Message")), (vec![vec![1, 2]], vec![b"hello".to_vec()]));
         assert_eq!(values("Tunnel-Password"), [b"tunnelled".to_vec()]);
@@ -586,7 +643,7 @@ fn no_octets_of_another_server_do_harm() {
             })
             .collect();
         instance.check(&packet, move |request| {
-            request.add_encoded(AttributeList::Reply, &told);
+            add_encoded(request, &told);
             let _ = request.encoded(AttributeList::Reply, None);
             Rcode::Ok
         });

@@ -1,6 +1,7 @@
 //! What a directory or password backend says of a user.
 
 use crate::types::UserName;
+use crate::types::radius_attribute::{AttributeSecret, carried_secret};
 
 /// A RADIUS attribute as it is on the wire (RFC 2865, section 5), what is encrypted in it being in the clear.
 #[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -53,13 +54,8 @@ impl UserAttributes {
 }
 
 impl RawAttribute {
-    /// Whether it is a key: Tunnel-Password (RFC 2868, section 3.5), or a key for MPPE (RFC 2548, section 2.4).
+    /// Whether it is a key of the session, or the password of a tunnel.
     pub fn is_secret(&self) -> bool {
-        const MICROSOFT: [u8; 4] = [0, 0, 1, 55];
-        match (self.kind, self.value.split_first_chunk()) {
-            (69, _) => true,
-            (26, Some((vendor, rest))) => *vendor == MICROSOFT && matches!(rest.first(), Some(12 | 16 | 17)),
-            _ => false,
-        }
+        carried_secret(self.kind, &self.value) == Some(AttributeSecret::SessionKey)
     }
 }

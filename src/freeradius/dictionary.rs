@@ -1,7 +1,7 @@
 //! Attributes of the server's dictionary.
 
 use super::bindings as c;
-use super::server_error::ServerError;
+use super::error::{Error, MissingAttribute};
 use super::text::CText;
 use std::ffi::CStr;
 use std::ptr::NonNull;
@@ -25,11 +25,6 @@ pub enum AttributeKind {
     /// 32 bits, with names for its values.
     Integer,
 }
-
-/// The dictionary has no attribute of that name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("attribute {0} is not in the server's dictionary: check the $INCLUDE lines of raddb/dictionary")]
-pub struct MissingAttribute(pub String);
 
 impl Attribute {
     /// From what the dictionary answers: NULL, or an entry of it (S4).
@@ -102,8 +97,8 @@ pub fn attribute_by_number(number: u8) -> Result<Attribute, MissingAttribute> {
 ///
 /// # Errors
 ///
-/// A sentence, if the name is taken by an attribute of another type or no number is free.
-pub fn register_attribute(name: &str, kind: AttributeKind) -> Result<Attribute, ServerError> {
+/// The name is taken by an attribute of another type, no number is free, or the server does not take it.
+pub fn register_attribute(name: &str, kind: AttributeKind) -> Result<Attribute, Error> {
     let wanted = match kind {
         AttributeKind::String => c::PW_TYPE_STRING,
         AttributeKind::Octets => c::PW_TYPE_OCTETS,
@@ -113,39 +108,41 @@ pub fn register_attribute(name: &str, kind: AttributeKind) -> Result<Attribute, 
         return if known.data_type() == wanted {
             Ok(known)
         } else {
-            Err(attribute_error(name, " exists in the dictionary with another type: remove it there"))
+            Err(Error::AttributeType(name.to_owned()))
         };
     }
-    let text = CText::new(name).map_err(|why| ServerError::text(format!("attribute {name:?}"), why))?;
+    let text = CText::new(name).map_err(|why| Error::BadText { what: format!("attribute {name:?}"), why })?;
     // SAFETY: numbers go in, a pointer to an entry or NULL comes out.
     let free = (3900..4000).find(|number| unsafe { c::dict_attrbyvalue(*number, 0) }.is_null());
-    let number = free
-        .and_then(|number| i32::try_from(number).ok())
-        .ok_or_else(|| ServerError::Refused("no attribute number from 3900 to 3999 is free".to_owned()))?;
+    let number = free.and_then(|number| i32::try_from(number).ok()).ok_or(Error::NoFreeNumber)?;
     // SAFETY: flags are a plain struct for which zeroes mean "none"; the name ends in NUL and is copied.
     let added = unsafe { c::dict_addattr(text.as_ptr(), number, 0, wanted, std::mem::zeroed()) };
     if added < 0 {
-        return Err(attribute_error(name, &format!(": {}", last_error())));
+        return Err(Error::AttributeRefused { name: name.to_owned(), reason: last_error() });
     }
-    find_attribute(name).map_err(|error| ServerError::Refused(error.to_string()))
+    Ok(find_attribute(name)?)
 }
 
 /// Gives a name to a value of an integer attribute.
-pub fn register_value(attribute: &str, name: &str, value: u16) -> Result<(), ServerError> {
+///
+/// # Errors
+///
+/// The server does not take it: the attribute is not known, or the name stands for another value.
+pub fn register_value(attribute: &str, name: &str, value: u16) -> Result<(), Error> {
     let text = |text: &str| {
-        CText::new(text)
-            .map_err(|why| ServerError::text(format!("value {name:?} of {attribute:?}: {text:?}"), why))
+        let what = || format!("value {name:?} of {attribute:?}: {text:?}");
+        CText::new(text).map_err(|why| Error::BadText { what: what(), why })
     };
     let (of, value_name) = (text(attribute)?, text(name)?);
     // SAFETY: both strings end in NUL and are copied.
     match unsafe { c::dict_addvalue(value_name.as_ptr(), of.as_ptr(), i32::from(value)) } {
         0 => Ok(()),
-        _ => Err(ServerError::Refused(format!("value {name:?} of {attribute:?}: {}", last_error()))),
+        _ => Err(Error::ValueRefused {
+            attribute: attribute.to_owned(),
+            name: name.to_owned(),
+            reason: last_error(),
+        }),
     }
-}
-
-fn attribute_error(name: &str, why: &str) -> ServerError {
-    ServerError::Attribute { name: name.to_owned(), why: why.to_owned() }
 }
 
 fn last_error() -> String {

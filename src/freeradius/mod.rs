@@ -17,30 +17,32 @@ compile_error!(
     "a panic must unwind, so that it ends at the boundary and does not abort the server: set panic = \"unwind\""
 );
 
+mod attribute_list;
 #[doc(hidden)]
 pub mod bindings;
 mod conf;
 mod dictionary;
+mod error;
 mod log;
 mod note;
+mod pair_value;
 mod panics;
 mod park;
 mod pool;
 mod request;
-mod server_error;
 mod table;
 mod text;
 mod wire;
 
+pub use attribute_list::AttributeList;
 pub use dictionary::{
-    Attribute, AttributeKind, MissingAttribute, attribute_by_number, find_attribute, register_attribute,
-    register_value,
+    Attribute, AttributeKind, attribute_by_number, find_attribute, register_attribute, register_value,
 };
+pub use error::{Error, MissingAttribute};
 pub use log::{LogLevel, write_log};
 pub use park::ParkError;
 pub use pool::HomePool;
-pub use request::{AttributeList, Request, code};
-pub use server_error::ServerError;
+pub use request::{Request, code};
 pub use table::{InstanceSetup, Module, ModuleTable, Rcode, SectionMethod};
 
 /// What was built for what; `mfa doctor` finds it in the installed module.

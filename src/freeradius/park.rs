@@ -4,10 +4,12 @@
 //! returned (`request_will_proxy` in its `process.c`), and where it does not, it sends the reply as it stands. So a reply that
 //! is parked has the code 0, of which the server makes a reject.
 
+use super::attribute_list::{AttributeList, PairWalk};
 use super::bindings as c;
+use super::dictionary::find_attribute;
 use super::note::{self, NoteSlot};
 use super::pool::HomePool;
-use super::request::{AttributeList, Request, code};
+use super::request::{Request, code};
 use std::cell::Cell;
 
 /// Why a request cannot be parked.
@@ -48,12 +50,12 @@ impl Request<'_> {
         unsafe { !(*self.raw()).proxy.is_null() }
     }
 
-    /// Whether [`park_request`](Self::park_request) would be of use. Not known is whether its listener is a `synchronous` one, which never
-    /// proxies and whose clients then get no answer.
+    /// Checks whether [`park_request`](Self::park_request) can succeed. What it cannot see is whether the listener is a `synchronous`
+    /// one, which never proxies and whose clients then get no answer.
     ///
     /// # Errors
     ///
-    /// Why not.
+    /// Why the request cannot be parked.
     pub fn check_parkable(&self) -> Result<(), ParkError> {
         // SAFETY: S1; fields are read.
         let (tunnelled, port) = unsafe {
@@ -76,11 +78,11 @@ impl Request<'_> {
     ///
     /// # Errors
     ///
-    /// Why it cannot be.
+    /// Why the request cannot be parked.
     pub fn park_request(&mut self, pool: &HomePool) -> Result<(), ParkError> {
         self.check_parkable()?;
-        let destination = super::find_attribute("Home-Server-Pool").map_err(|_| ParkError::Memory)?;
-        for attribute in DIVERSIONS.iter().filter_map(|name| super::find_attribute(name).ok()) {
+        let destination = find_attribute("Home-Server-Pool").map_err(|_| ParkError::Memory)?;
+        for attribute in DIVERSIONS.iter().filter_map(|name| find_attribute(name).ok()) {
             self.remove(AttributeList::Control, attribute);
         }
         // SAFETY: S1, S2; the reply's pairs stay children of its packet, which lives as long as the request; from here on only
@@ -108,30 +110,10 @@ impl Request<'_> {
         unsafe {
             let Some(saved) = note::get::<SavedReply>(self.raw(), NoteSlot::Reply) else { return };
             let first = saved.0.replace(std::ptr::null_mut());
-            let mut last = first;
-            while let Some(pair) = last.as_ref()
-                && !pair.next.is_null()
-            {
-                last = pair.next;
-            }
-            if !last.is_null() {
+            if let Some(last) = PairWalk::starting_at(first).last() {
                 let head = self.head(AttributeList::Reply);
-                (*last).next = *head;
+                (*last.as_ptr()).next = *head;
                 *head = first;
-            }
-        }
-    }
-
-    /// Empties what goes to the home server: it needs nothing of the login.
-    pub fn clear_proxy(&mut self) {
-        if !self.has(AttributeList::Proxy) {
-            return;
-        }
-        // SAFETY: S2; the proxied packet of a request from the network is a copy, nothing points into it; inside a tunnel it is
-        // the request's own packet, which is why such a request is left alone.
-        unsafe {
-            if (*self.raw()).parent.is_null() && (*self.raw()).proxy != (*self.raw()).packet {
-                c::fr_pair_list_free(self.head(AttributeList::Proxy));
             }
         }
     }

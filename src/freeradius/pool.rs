@@ -6,8 +6,8 @@
 //! for what is proxied there, so that the site's own sections are not involved.
 
 use super::bindings as c;
-use super::find_attribute;
-use super::server_error::ServerError;
+use super::dictionary::find_attribute;
+use super::error::Error;
 use super::table::InstanceSetup;
 use super::text::CText;
 use crate::config::tree::Section;
@@ -36,8 +36,8 @@ impl HomePool {
     ///
     /// # Errors
     ///
-    /// A sentence that names the place.
-    pub fn check_name(setup: &InstanceSetup, name: &str) -> Result<(), ServerError> {
+    /// [`Error::NameTaken`].
+    pub fn check_name(setup: &InstanceSetup, name: &str) -> Result<(), Error> {
         let kinds = ["server", "home_server", "home_server_pool", "server_pool"];
         let is_taken = |section: &&Section| {
             kinds.contains(&section.name.as_str()) && section.instance.as_deref() == Some(name)
@@ -45,12 +45,7 @@ impl HomePool {
         let mut all =
             setup.server.sections().flat_map(|outer| std::iter::once(outer).chain(outer.sections()));
         all.find(is_taken).map_or(Ok(()), |taken| {
-            let kind = &taken.name;
-            Err(ServerError::NameTaken {
-                at: taken.at.to_string(),
-                kind: kind.clone(),
-                name: name.to_owned(),
-            })
+            Err(Error::NameTaken { at: taken.at.clone(), kind: taken.name.clone(), name: name.to_owned() })
         })
     }
 
@@ -59,7 +54,7 @@ impl HomePool {
     ///
     /// # Errors
     ///
-    /// A sentence, if the server would not have it: a name is taken, or its structures are not those that we know.
+    /// The server does not take it: a name is taken, or its structures are not those of the headers.
     pub fn make_pool(
         setup: &InstanceSetup,
         name: &str,
@@ -67,7 +62,7 @@ impl HomePool {
         port: u16,
         secret: &Secret,
         window: Duration,
-    ) -> Result<Self, ServerError> {
+    ) -> Result<Self, Error> {
         let top = ConfigTree(setup.top);
         let waiting = top.add("server", Some(name))?;
         let pre = waiting.add("pre-proxy", None)?;
@@ -76,8 +71,7 @@ impl HomePool {
         post.new_pair(module, None)?;
         // The server asks for these instead, if it has a number for the name. It is not given one: that would keep the
         // site's own `post-proxy` from what it proxies elsewhere.
-        let post_proxy_type =
-            find_attribute("Post-Proxy-Type").map_err(|missing| ServerError::Refused(missing.to_string()))?;
+        let post_proxy_type = find_attribute("Post-Proxy-Type")?;
         for outcome in ["Reject", "Fail", "Fail-Authentication"] {
             if post_proxy_type.value(outcome).is_some() {
                 post.add("Post-Proxy-Type", Some(outcome))?.new_pair(module, None)?;
@@ -101,7 +95,7 @@ impl HomePool {
             section.new_pair(key, Some(value))?;
         }
         let home = section.home_server(secret)?;
-        make_pool(name, section, home)?;
+        add_pool(name, section, home)?;
         Ok(Self { name: name.to_owned(), home })
     }
 
@@ -126,7 +120,7 @@ struct ConfigTree(*mut c::CONF_SECTION);
 
 impl ConfigTree {
     /// A new section in this one.
-    fn add(self, name1: &str, name2: Option<&str>) -> Result<Self, ServerError> {
+    fn add(self, name1: &str, name2: Option<&str>) -> Result<Self, Error> {
         let (first, second) = (text(name1)?, name2.map(text).transpose()?);
         // SAFETY: the tree is alive and, while the server starts, this thread's alone (S1); both names are copied.
         unsafe {
@@ -136,7 +130,7 @@ impl ConfigTree {
                 second.as_ref().map_or(std::ptr::null(), CText::as_ptr),
             );
             if made.is_null() {
-                return Err(ServerError::NoMemory(format!("the section {name1}")));
+                return Err(Error::NoMemory(format!("the section {name1}")));
             }
             c::cf_section_add(self.0, made);
             Ok(Self(made))
@@ -144,7 +138,7 @@ impl ConfigTree {
     }
 
     /// A new `key = value`, or a word alone.
-    fn new_pair(self, key: &str, value: Option<&str>) -> Result<(), ServerError> {
+    fn new_pair(self, key: &str, value: Option<&str>) -> Result<(), Error> {
         let (first, second) = (text(key)?, value.map(text).transpose()?);
         // SAFETY: the section is being built by this thread and belongs to the tree that the server frees; the strings end in NUL
         // and are copied by the server.
@@ -158,7 +152,7 @@ impl ConfigTree {
                 c::T_BARE_WORD,
             );
             if made.is_null() {
-                return Err(ServerError::NoMemory(key.to_owned()));
+                return Err(Error::NoMemory(key.to_owned()));
             }
             c::cf_pair_add(self.0, made);
             Ok(())
@@ -166,38 +160,31 @@ impl ConfigTree {
     }
 
     /// The home server that this section describes, with this secret, known to the server from now on.
-    fn home_server(self, secret: &Secret) -> Result<NonNull<c::home_server_t>, ServerError> {
-        let secret = CText::new(secret.expose()).map_err(|why| ServerError::text("the secret", why))?;
+    fn home_server(self, secret: &Secret) -> Result<NonNull<c::home_server_t>, Error> {
+        let secret = CText::new(secret.expose())
+            .map_err(|why| Error::BadText { what: "the secret".to_owned(), why })?;
         // SAFETY: the section is complete and lives as long as the process; the server checks it and answers NULL if it would
         // not have it. What it answers is a talloc chunk, whose size tells whether its layout is the one we know (S5). The
         // secret is never freed: the server keeps a pointer to it.
         unsafe {
             let home = c::home_server_afrom_cs(std::ptr::null_mut(), std::ptr::null_mut(), self.0);
-            let Some(home) = NonNull::new(home) else {
-                return Err(ServerError::Refused(
-                    "the server would not have the home server, see the line before".to_owned(),
-                ));
-            };
-            let size = c::talloc_get_size(home.as_ptr().cast());
-            if size != size_of::<c::home_server_t>() {
-                let known = size_of::<c::home_server_t>();
-                let difference = format!("has {size} octets instead of {known}");
-                return Err(ServerError::Layout { structure: "home_server_t", difference });
+            let home = NonNull::new(home).ok_or(Error::HomeServerRefused)?;
+            let (found, expected) = (c::talloc_get_size(home.as_ptr().cast()), size_of::<c::home_server_t>());
+            if found != expected {
+                return Err(Error::HomeServerSize { found, expected });
             }
             (*home.as_ptr()).state = c::HOME_STATE_ALIVE as i32;
             (*home.as_ptr()).secret = secret.leak();
             match c::realm_home_server_add(home.as_ptr()) {
                 true => Ok(home),
-                false => Err(ServerError::Refused(
-                    "the server would not add the home server, see the line before".to_owned(),
-                )),
+                false => Err(Error::HomeServerNotAdded),
             }
         }
     }
 }
 
 /// The pool with that one home server.
-fn make_pool(name: &str, section: ConfigTree, home: NonNull<c::home_server_t>) -> Result<(), ServerError> {
+fn add_pool(name: &str, section: ConfigTree, home: NonNull<c::home_server_t>) -> Result<(), Error> {
     let name = text(name)?.leak();
     // SAFETY: zeroes are a valid home_pool_t. Pool and name are never freed: the server keeps them until it ends. The type is
     // one that takes the only home server there is.
@@ -211,19 +198,16 @@ fn make_pool(name: &str, section: ConfigTree, home: NonNull<c::home_server_t>) -
         (*pool).num_home_servers = 1;
         (*pool).servers = [home.as_ptr()];
         if c::realm_pool_add(pool, section.0) == 0 {
-            return Err(ServerError::Refused("the server would not add the home server pool".to_owned()));
+            return Err(Error::PoolNotAdded);
         }
         // The server finds a pool by two of its fields: that it finds this one shows that both have the layout we know.
         match c::home_pool_byname(name, c::HOME_TYPE_AUTH as i32) == pool {
             true => Ok(()),
-            false => Err(ServerError::Layout {
-                structure: "home_pool_t",
-                difference: "is laid out otherwise".to_owned(),
-            }),
+            false => Err(Error::PoolLayout),
         }
     }
 }
 
-fn text(text: &str) -> Result<CText, ServerError> {
-    CText::new(text).map_err(|why| ServerError::text(format!("{text:?}"), why))
+fn text(text: &str) -> Result<CText, Error> {
+    CText::new(text).map_err(|why| Error::BadText { what: format!("{text:?}"), why })
 }

@@ -14,11 +14,14 @@ pub(super) struct CText(CString);
 
 /// Why a text cannot be given to C. To follow on the name of what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BadText {
+pub enum BadText {
+    /// It has no octet.
     #[error("is empty")]
     Empty,
+    /// It would end early.
     #[error("holds a NUL")]
     Nul,
+    /// It is longer than any text of the configuration.
     #[error("is longer than {MAX_LENGTH} octets")]
     TooLong,
 }

@@ -1,29 +1,28 @@
 //! Attributes of a request as they go on the wire (RFC 2865, section 5), made and read by the server's own code,
 //! which knows its dictionary: for modules that talk RADIUS to another server.
 
+use super::attribute_list::AttributeList;
 use super::bindings as c;
 use super::dictionary::Attribute;
-use super::request::{AttributeList, Request, store};
-use std::ptr;
+use super::pair_value::store_value;
+use super::request::Request;
+use crate::types::radius_attribute::{
+    AttributeSecret, carried_secret, kind, microsoft, microsoft_secret, split_attribute, walk_attributes,
+};
+use std::ptr::{self, NonNull};
 
-/// Vendor-Specific.
-const VENDOR_SPECIFIC: u8 = 26;
-/// Microsoft (RFC 2548), and its attributes that are keys.
-const MICROSOFT: [u8; 4] = 311u32.to_be_bytes();
-const KEYS: [u8; 3] = [12, 16, 17];
-/// Tunnel-Password (RFC 2868, section 3.5).
-const TUNNEL_PASSWORD: u8 = 69;
 /// More than any attribute takes, and those that are cut into several.
 const ROOM: usize = 4096;
 /// Before 3.2.9 the encoder forgets the two octets of each attribute that it cuts a long value into, and writes that much further.
 const OVERRUN: usize = 2 * (ROOM / 253 + 1);
 
 impl Request<'_> {
-    /// What a list has that goes on the wire: number and value of each, those of `wanted` only, if that is not `None`. Nothing that is
-    /// encrypted there, and nothing that an EAP tunnel or a policy has not made of octets yet.
+    /// The attributes of a list that go on the wire: number and value of each, in order; those of `wanted` only, unless that is
+    /// `None`. Left out is what carries a secret or is encrypted on the wire, and what is not octets yet (made by an EAP
+    /// tunnel or a policy).
     pub fn encoded(&self, list: AttributeList, wanted: Option<&[Attribute]>) -> Vec<(u8, Vec<u8>)> {
         let mut found = Vec::new();
-        if !self.has(list) {
+        if !self.has_list(list) {
             return found;
         }
         let mut buffer = vec![0u8; ROOM + OVERRUN];
@@ -31,20 +30,22 @@ impl Request<'_> {
         if packet.is_null() {
             return found;
         }
-        // SAFETY: S2; the list does not change while it is walked. The encoder writes at most as many octets as it is told there
-        // is room for, and OVERRUN more, and moves `next` behind the pairs that it has taken; it needs packets and secret only for what is encrypted,
-        // which is not given to it, but newer ones look at the first packet all the same.
-        unsafe {
-            let mut next: *const c::VALUE_PAIR = *self.head(list);
-            while let Some(this) = next.as_ref() {
-                let da = this.da;
+        let mut pairs = self.pairs(list);
+        while let Some(pair) = pairs.next() {
+            // SAFETY: S2; the pair is valid (see `pairs`), and its attribute alive (S4). The encoder writes at most as many octets
+            // as it is told there is room for, and OVERRUN more, and moves `next` behind the pairs that it has taken; it needs
+            // packets and secret only for what is encrypted, which is not given to it, but newer ones look at the first packet
+            // all the same.
+            let octets = unsafe {
+                let pair = pair.as_ptr();
+                let da = (*pair).da;
                 let is_wanted = wanted.is_none_or(|all| all.iter().any(|one| ptr::eq(one.as_ptr(), da)));
                 let is_wire = (*da).vendor != 0 || (*da).attr <= u32::from(u8::MAX);
-                let is_plain = (*da).flags.encrypt == 0 && this.type_ == c::VT_DATA;
+                let is_plain = (*da).flags.encrypt == 0 && (*pair).type_ == c::VT_DATA;
                 if !(is_wanted && is_wire && is_plain) {
-                    next = this.next;
                     continue;
                 }
+                let mut next: *const c::VALUE_PAIR = pair;
                 let length = c::rad_vp2attr(
                     packet,
                     ptr::null(),
@@ -53,12 +54,14 @@ impl Request<'_> {
                     buffer.as_mut_ptr(),
                     ROOM,
                 );
-                if ptr::eq(next, this) {
-                    next = this.next;
+                if !ptr::eq(next, pair) {
+                    pairs.continue_at(next);
                 }
-                let octets = usize::try_from(length).ok().and_then(|length| buffer.get(..length));
-                found.extend(split(octets.unwrap_or_default()));
-            }
+                usize::try_from(length).ok().and_then(|length| buffer.get(..length))
+            };
+            let attributes = walk_attributes(octets.unwrap_or_default());
+            let plain = attributes.filter(|(kind, value)| carried_secret(*kind, value).is_none());
+            found.extend(plain.map(|(kind, value)| (kind, value.to_vec())));
         }
         found
     }
@@ -66,18 +69,22 @@ impl Request<'_> {
     /// Puts attributes as they are on the wire behind those of a list. Tunnel-Password and Microsoft's keys come in
     /// the clear; other attributes that are encrypted on the wire are left out, since they cannot be decrypted here.
     /// Returns how many there are now.
-    pub fn add_encoded(&mut self, list: AttributeList, attributes: &[(u8, Vec<u8>)]) -> usize {
-        if !self.has(list) {
+    pub fn add_encoded<'v>(
+        &mut self,
+        list: AttributeList,
+        attributes: impl IntoIterator<Item = (u8, &'v [u8])>,
+    ) -> usize {
+        if !self.has_list(list) {
             return 0;
         }
         let mut added = 0usize;
         let mut octets: Vec<u8> = Vec::new();
         for (kind, value) in attributes {
             let Ok(size) = u8::try_from(value.len().saturating_add(2)) else { continue };
-            match key(*kind, value) {
+            match decrypted_key(kind, value) {
                 Some(key) => added = added.saturating_add(usize::from(self.add_key(list, &key))),
                 None => {
-                    octets.extend([*kind, size]);
+                    octets.extend([kind, size]);
                     octets.extend(value);
                 }
             }
@@ -137,25 +144,14 @@ impl Request<'_> {
         // SAFETY: numbers go in; the answer is NULL or an entry of the dictionary (S4).
         let found = unsafe { c::dict_attrbyvalue(key.number.into(), key.vendor) };
         let Some(attribute) = Attribute::new(found) else { return false };
-        // SAFETY: S2; the pair that is made belongs to the list's parent, and is added to a list that no other thread changes. The entry says that the value is hidden on the wire, and a pair that is added has text or octets.
-        unsafe {
-            let is_octets = matches!(attribute.data_type(), c::PW_TYPE_STRING | c::PW_TYPE_OCTETS);
-            if (*attribute.as_ptr()).flags.encrypt == 0 || !is_octets {
-                return false;
-            }
-            let mut pair = c::fr_pair_afrom_da(self.parent(list), attribute.as_ptr());
-            if pair.is_null() {
-                return false;
-            }
-            (*pair).op = c::T_OP_ADD;
-            (*pair).tag = key.tag;
-            if !store(pair, attribute, key.value) {
-                c::fr_pair_list_free(&raw mut pair);
-                return false;
-            }
-            c::fr_pair_add(self.head(list), pair);
-        }
-        true
+        // SAFETY: the entry is alive (S4); one field is read.
+        let is_encrypted = unsafe { (*attribute.as_ptr()).flags.encrypt != 0 };
+        // SAFETY: the pair is valid and of this attribute.
+        let fill = |pair: NonNull<c::VALUE_PAIR>| unsafe {
+            (*pair.as_ptr()).tag = key.tag;
+            store_value(pair, attribute, key.value)
+        };
+        is_encrypted && attribute.is_octets() && self.append_pair(list, attribute, c::T_OP_ADD, fill)
     }
 
     fn reply_packet(&self) -> *mut c::RADIUS_PACKET {
@@ -172,33 +168,20 @@ struct DecryptedKey<'v> {
     value: &'v [u8],
 }
 
-fn key(kind: u8, value: &[u8]) -> Option<DecryptedKey<'_>> {
+/// The key in an attribute that carries one and nothing else, as it came in the clear.
+fn decrypted_key(kind: u8, value: &[u8]) -> Option<DecryptedKey<'_>> {
     match kind {
-        TUNNEL_PASSWORD => {
+        kind::TUNNEL_PASSWORD => {
             let (tag, value) = value.split_first()?;
             let tag = i8::try_from(*tag).ok().filter(|tag| *tag <= 0x1f).unwrap_or_default();
-            Some(DecryptedKey { number: TUNNEL_PASSWORD, vendor: 0, tag, value })
+            Some(DecryptedKey { number: kind::TUNNEL_PASSWORD, vendor: 0, tag, value })
         }
-        VENDOR_SPECIFIC => {
-            let (vendor, rest) = value.split_first_chunk::<4>()?;
-            let (head, value) = rest.split_first_chunk::<2>()?;
-            let is_key = *vendor == MICROSOFT && KEYS.contains(&head[0]);
-            let is_alone = usize::from(head[1]) == rest.len();
-            let vendor = u32::from_be_bytes(*vendor);
-            (is_key && is_alone).then_some(DecryptedKey { number: head[0], vendor, tag: 0, value })
+        kind::VENDOR_SPECIFIC => {
+            let octets = value.strip_prefix(&microsoft::VENDOR.to_be_bytes())?;
+            let (number, value, []) = split_attribute(octets)? else { return None };
+            let is_key = microsoft_secret(number) == Some(AttributeSecret::SessionKey);
+            is_key.then_some(DecryptedKey { number, vendor: microsoft::VENDOR, tag: 0, value })
         }
         _ => None,
     }
-}
-
-/// Number and value of each attribute.
-fn split(mut octets: &[u8]) -> Vec<(u8, Vec<u8>)> {
-    let mut found = Vec::new();
-    while let Some((head, _)) = octets.split_first_chunk::<2>() {
-        let Some((whole, behind)) = octets.split_at_checked(head[1].into()) else { break };
-        let Some(value) = whole.get(2..) else { break };
-        found.push((head[0], value.to_vec()));
-        octets = behind;
-    }
-    found
 }

@@ -1,9 +1,10 @@
 //! Applies a decision to a request.
 
-use super::attributes::{TicketDelivery, UnfitReplyValue};
+use super::error::Error;
 use super::instance::{LoginNote, MfaModule, shown_user};
 use super::outcome;
 use super::request_state::ExemptBy;
+use super::session_state::TicketOutcome;
 use crate::app::LoginProgress;
 use crate::engine::port::AttemptFinding;
 use crate::engine::{
@@ -143,18 +144,14 @@ impl MfaModule {
     }
 
     /// Adds the groups and reply attributes of an accepted user.
-    fn add_user_attributes(
-        &self,
-        request: &mut Request<'_>,
-        decision: &Decision,
-    ) -> Result<(), UnfitReplyValue> {
+    fn add_user_attributes(&self, request: &mut Request<'_>, decision: &Decision) -> Result<(), Error> {
         let Some(grants) = &decision.grants else { return Ok(()) };
         self.attributes.set_grants(request, grants, &self.told)
     }
 
     /// `ok` if there is a ticket now; there is none for a second user of a tunnel, or a tunnel in a tunnel.
-    pub(super) fn ticket_result(&self, request: &mut Request<'_>, ticket: TicketDelivery) -> Rcode {
-        if ticket == TicketDelivery::Left {
+    pub(super) fn ticket_result(&self, request: &mut Request<'_>, left: TicketOutcome) -> Rcode {
+        if left == TicketOutcome::Kept {
             return Rcode::Ok;
         }
         let (user, source) = (self.attributes.user(request), self.attributes.attempt_source(request));

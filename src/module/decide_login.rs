@@ -1,8 +1,7 @@
 //! Hands a login to the engine, and starts what its decision needs: a challenge, a push, a wait.
 
-use super::attributes::DigestProtocol;
 use super::instance::{LoginNote, MfaModule, shown_user};
-use super::login::EapRounds;
+use super::login::DigestProtocol;
 use super::outcome;
 use super::ticket::{TicketPurpose, TunnelQuestion};
 use crate::app;
@@ -71,10 +70,7 @@ impl MfaModule {
     /// CHAP and MS-CHAP: hands what answers the challenge, a code or a word, to the server's own module, which makes the
     /// response.
     pub(super) fn answer_digest(&self, request: &mut Request<'_>, password: SubmittedPassword) -> Rcode {
-        let digest = match password {
-            SubmittedPassword::Chap { .. } => DigestProtocol::Chap,
-            _ => DigestProtocol::MsChap,
-        };
+        let protocol = DigestProtocol::of(&password);
         let attempt = self.build_attempt(request, password);
         let Some(app) = &self.app else { return Rcode::Fail };
         let secret = match app.start_here(attempt) {
@@ -92,7 +88,7 @@ impl MfaModule {
             }
         };
         let secret = secret.as_ref().map(|secret| secret.expose()).unwrap_or_default();
-        outcome::checked_rcode(self.attributes.hand_over(request, secret, digest), Rcode::Updated)
+        outcome::checked_rcode(self.attributes.hand_over(request, secret, protocol), Rcode::Updated)
     }
 
     /// Decides on the submitted password.
@@ -152,7 +148,7 @@ impl MfaModule {
     /// Sends the push, or leaves that to `mfa` behind `eap`. In a conversation only a push takes long enough to be
     /// left: the provider and the gateways, which the next challenge depends on, keep the thread.
     pub(super) fn ask_or_defer(&self, request: &mut Request<'_>, undecided: PendingLogin) -> Rcode {
-        self.attributes.will_ask(request);
+        self.attributes.lift_reject(request);
         let shows_number = self.config.push.number_match == NumberMatch::Required;
         let goes_on = undecided.attempt.request.dialogue && (shows_number || !undecided.asks_device());
         if goes_on || !self.is_within(request) {
@@ -229,18 +225,13 @@ impl MfaModule {
         state: Option<&[u8]>,
     ) -> LoginAttempt {
         let mode = self.login_mode(request);
-        let rounds = match self.conversing.contains(&request.server()) {
-            true => EapRounds::Many,
-            false => EapRounds::One,
-        };
-        let shows = self.client_voice(request).shows_challenges();
         let login = LoginRequest {
             at: app::now(),
             user: self.attributes.user(request),
             source: self.attributes.attempt_source(request),
             endpoint: LoginEndpoint { instance: self.name.clone(), virtual_server: request.entry() },
             state: state.map(<[u8]>::to_vec),
-            dialogue: self.attributes.can_answer(request, shows, rounds),
+            dialogue: self.can_answer(request),
             dice: app::draw_entropy(),
             unchecked: self.pre_auth_facts(request, mode),
         };

@@ -61,6 +61,5 @@ impl PassedAttributes {
 
 /// Puts what another server has said into the reply.
 pub(super) fn add_to_reply(request: &mut Request<'_>, told: &[RawAttribute]) {
-    let told: Vec<_> = told.iter().map(|raw| (raw.kind, raw.value.clone())).collect();
-    request.add_encoded(AttributeList::Reply, &told);
+    request.add_encoded(AttributeList::Reply, told.iter().map(|raw| (raw.kind, raw.value.as_slice())));
 }

@@ -1,7 +1,8 @@
 //! An instance of the module, and what it attaches to a request.
 
-use super::attributes::{ModuleAttributes, ReplyAttributes};
+use super::attributes::ModuleAttributes;
 use super::forwarded_attributes::PassedAttributes;
+use super::reply_attributes::ReplyAttributes;
 use crate::app::App;
 use crate::config::Config;
 use crate::engine::{Decision, PendingAccept, PendingLogin};
@@ -26,8 +27,8 @@ pub struct MfaModule {
     /// `None` with `radiusd -XC`, which handles no request.
     pub(super) app: Option<App>,
     pub(super) words: ClientTexts,
-    /// Whether any client of clients.conf sets its profile or language.
-    pub(super) clients_speak: bool,
+    /// Whether any client of clients.conf may have an option of this module: of dynamic clients it is not known before they come.
+    pub(super) has_client_options: bool,
     /// The pool of parked requests; `None` if the server does not proxy.
     pub(super) pool: Option<HomePool>,
     /// The server's: for how long rejects are held back.

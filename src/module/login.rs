@@ -2,7 +2,6 @@
 
 use super::attribute_values::single_value;
 use super::attributes::ModuleAttributes;
-use crate::config::profile::ChallengeSupport;
 use crate::engine::{AttemptSource, PolicyContext, SubmittedPassword, is_state};
 use crate::freeradius::{Attribute, AttributeList, Request, code};
 use crate::types::{NameRules, Printable, Secret, UserName};
@@ -18,20 +17,30 @@ pub(super) enum TrafficKind {
     Other,
 }
 
+/// The server's own module that verifies a response to a challenge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DigestProtocol {
+    /// `chap`.
+    Chap,
+    /// `mschap`, for both versions.
+    MsChap,
+}
+
+impl DigestProtocol {
+    /// The protocol of a password that is not in clear.
+    pub(super) fn of(password: &SubmittedPassword) -> Self {
+        match password {
+            SubmittedPassword::Chap { .. } => Self::Chap,
+            _ => Self::MsChap,
+        }
+    }
+}
+
 /// The number of the method (draft-kamath-pppext-eap-mschapv2).
 const EAP_MS_CHAP2: u8 = 26;
 
 /// Service-Type = Call-Check (RFC 2865, section 5.6).
 const CALL_CHECK: u32 = 10;
-
-/// How many rounds EAP can have in a virtual server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum EapRounds {
-    /// It can go on asking.
-    Many,
-    /// It knows one question only.
-    One,
-}
 
 impl ModuleAttributes {
     /// Classifies traffic by rule: a user whose name looks like their own hardware address is still asked, unless the
@@ -119,14 +128,14 @@ impl ModuleAttributes {
     /// which password, and what policy has said of it. Also whether a session or a station is in it.
     ///
     /// A login that has to have a second factor is not one that needs none.
-    pub(super) fn distinguishing_traits(&self, request: &Request<'_>) -> (Vec<Vec<u8>>, bool) {
-        let of = |attribute| request.values(AttributeList::Request, attribute);
+    pub(super) fn distinguishing_traits(&self, request: &Request<'_>) -> (Vec<Secret>, bool) {
+        let of = |attribute| request.secrets(AttributeList::Request, attribute);
         let sessions = [of(self.calling_station), of(self.acct_session_id)];
         let roams = sessions.iter().flatten().any(|value| !value.is_empty());
         let mut parts = vec![
-            request.client().map(|address| address.to_string()).unwrap_or_default().into_bytes(),
-            self.user(request),
-            request.entry().into_bytes(),
+            Secret::new(request.client().map(|address| address.to_string()).unwrap_or_default()),
+            Secret::new(self.user(request)),
+            Secret::new(request.entry()),
         ];
         let more = [
             self.nas_identifier,
@@ -142,40 +151,16 @@ impl ModuleAttributes {
             self.ms_chap2_response,
         ];
         let told = [self.mfa_mode, self.mfa_exempt, self.mfa_remember, self.mfa_dialogue, self.mfa_group];
-        let told = told.map(|attribute| request.values(AttributeList::Control, attribute));
+        let told = told.map(|attribute| request.secrets(AttributeList::Control, attribute));
         for values in sessions.into_iter().chain(more.map(of)).chain(told) {
-            parts.push(values.len().to_be_bytes().to_vec());
+            parts.push(Secret::new(values.len().to_be_bytes()));
             parts.extend(values);
         }
         (parts, roams)
     }
 
-    /// Whether the user can be asked for more and answer: by a password in clear, if the client shows challenges, or
-    /// by EAP-GTC in a tunnel, where the server can continue with that. MFA-Dialogue overrides this, also
-    /// for PAP in a tunnel.
-    pub(super) fn can_answer(
-        &self,
-        request: &mut Request<'_>,
-        shows: ChallengeSupport,
-        rounds: EapRounds,
-    ) -> bool {
-        let shows = shows == ChallengeSupport::Shown;
-        if request.values(AttributeList::Request, self.user_password).len() != 1 {
-            return false;
-        }
-        let policy = self.says_yes(request, self.mfa_dialogue);
-        match (self.tunnel_depth(request), self.is_eap(request)) {
-            (0, false) => policy.unwrap_or(shows),
-            (1, false) => policy.unwrap_or(false),
-            (1, true) => {
-                rounds == EapRounds::Many && self.gtc_response(request).is_some() && policy.unwrap_or(shows)
-            }
-            _ => false,
-        }
-    }
-
     /// The number of tunnels around the request.
-    fn tunnel_depth(&self, request: &mut Request<'_>) -> u8 {
+    pub(super) fn tunnel_depth(&self, request: &mut Request<'_>) -> u8 {
         match request.outer() {
             Some(mut outer) => self.tunnel_depth(&mut outer).saturating_add(1),
             None => 0,
@@ -184,8 +169,9 @@ impl ModuleAttributes {
 
     /// The protocol of the password, as it is logged.
     pub(super) fn password_protocol(&self, request: &mut Request<'_>) -> &'static str {
-        let has = |attribute| !request.values(AttributeList::Request, attribute).is_empty();
-        let method = request.values(AttributeList::Request, self.eap_message).concat().get(4).copied();
+        let has = |attribute| request.has_value(AttributeList::Request, attribute);
+        let packet = request.joined_secret(AttributeList::Request, self.eap_message);
+        let method = packet.expose().get(4).copied();
         let [plain, tunnelled] = match () {
             () if method == Some(EAP_MS_CHAP2) => ["EAP-MSCHAPv2", "EAP-MSCHAPv2 in a tunnel"],
             () if has(self.chap_password) => ["CHAP", "CHAP in a tunnel"],
@@ -198,36 +184,32 @@ impl ModuleAttributes {
         if request.outer().is_some() { tunnelled } else { plain }
     }
 
-    /// Identifier and text of an EAP-Response of the type GTC (RFC 3748, sections 4.1 and 5.6). None if it is something else, or
-    /// longer than a password can be.
-    pub(super) fn gtc_response(&self, request: &Request<'_>) -> Option<(u8, Vec<u8>)> {
-        gtc_response(&request.values(AttributeList::Request, self.eap_message).concat())
-    }
-
     /// The submitted password. [`SubmittedPassword::Absent`] if there is none, or more than one.
     pub(super) fn submitted_password(&self, request: &Request<'_>) -> SubmittedPassword {
-        let of = |attribute| request.values(AttributeList::Request, attribute);
         let fields = [self.user_password, self.chap_password, self.ms_chap_response, self.ms_chap2_response];
-        let [plain, chap, ms_chap, ms_chap2] = fields.map(of);
-        if plain.len() + chap.len() + ms_chap.len() + ms_chap2.len() != 1 {
+        let counts = fields.map(|attribute| request.value_count(AttributeList::Request, attribute));
+        if counts.iter().sum::<usize>() != 1 {
             return SubmittedPassword::Absent;
         }
+        let of = |attribute| request.values(AttributeList::Request, attribute);
         let ms_challenge = || single_value(of(self.ms_chap_challenge));
-        let password = if let Some(field) = single_value(plain) {
-            Some(SubmittedPassword::Plain(Secret::new(field)))
-        } else if let Some(answer) = single_value(chap) {
+        let only = |attribute| request.secrets(AttributeList::Request, attribute).pop();
+        let password = if let Some(field) = only(self.user_password) {
+            Some(SubmittedPassword::Plain(field))
+        } else if let Some(answer) = only(self.chap_password) {
             let challenges = of(self.chap_challenge);
             let challenge = match challenges.is_empty() {
                 true => Some(request.authenticator().to_vec()),
                 false => single_value(challenges),
             };
-            challenge.and_then(|challenge| chap_answer(&answer, challenge))
-        } else if let Some(answer) = single_value(ms_chap) {
-            ms_challenge().and_then(|challenge| ms_chap_answer(&answer, &challenge))
+            challenge.and_then(|challenge| chap_answer(answer.expose(), challenge))
+        } else if let Some(answer) = only(self.ms_chap_response) {
+            ms_challenge().and_then(|challenge| ms_chap_answer(answer.expose(), &challenge))
         } else {
             let mut names = of(self.ms_chap_user_name);
             names.extend(of(self.user_name));
-            single_value(ms_chap2).and_then(|answer| ms_chap2_answer(&answer, &ms_challenge()?, &names))
+            only(self.ms_chap2_response)
+                .and_then(|answer| ms_chap2_answer(answer.expose(), &ms_challenge()?, &names))
         };
         password.unwrap_or(SubmittedPassword::Absent)
     }
@@ -238,13 +220,6 @@ fn hardware_address(values: &[Vec<u8>]) -> Option<Vec<u8>> {
     let [value] = values else { return None };
     let digits: Vec<u8> = value.iter().filter(|c| !b"-:. ".contains(c)).map(u8::to_ascii_lowercase).collect();
     (digits.len() == 12 && digits.iter().all(u8::is_ascii_hexdigit)).then_some(digits)
-}
-
-/// Response, identifier, length, type GTC, text.
-fn gtc_response(octets: &[u8]) -> Option<(u8, Vec<u8>)> {
-    let [2, id, high, low, 6, text @ ..] = octets else { return None };
-    let length = usize::from(u16::from_be_bytes([*high, *low]));
-    (length == octets.len() && text.len() <= 253).then(|| (*id, text.to_vec()))
 }
 
 /// CHAP-Password: identifier, then 16 octets (RFC 2865, section 5.3).
@@ -299,29 +274,9 @@ mod tests {
         assert_eq!(address("00-11-22-AA-bb-cc-dd"), None);
     }
 
-    #[test]
-    fn response_of_the_type_gtc_is_read_and_nothing_else_is() {
-        assert_eq!(gtc_response(b"\x02\x07\0\x09\x06push"), Some((7, b"push".to_vec())));
-        assert_eq!(gtc_response(b"\x02\x07\0\x05\x06"), Some((7, vec![])));
-        for other in [
-            &b""[..],
-            b"\x02\x07\0\x05",
-            b"\x01\x07\0\x09\x06push",
-            b"\x02\x07\0\x09\x03push",
-            b"\x02\x07\0\x0a\x06push",
-            b"\x02\x07\0\x08\x06push",
-        ] {
-            assert_eq!(gtc_response(other), None, "{other:?}");
-        }
-        let long =
-            |length: u8| [&[2, 7, 1, length, 6][..], &[b'x'; 254][..usize::from(length) + 251]].concat();
-        assert!(gtc_response(&long(2)).is_some() && gtc_response(&long(3)).is_none());
-    }
-
     proptest::proptest! {
         #[test]
         fn answers_of_any_length_are_taken_without_panic(octets: Vec<u8>, challenge: Vec<u8>, names: Vec<Vec<u8>>) {
-            let _ = gtc_response(&octets);
             let _ = (chap_answer(&octets, challenge.clone()), ms_chap_answer(&octets, &challenge), ms_chap2_answer(&octets, &challenge, &names));
         }
     }

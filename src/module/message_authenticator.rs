@@ -33,11 +33,11 @@ impl MfaModule {
     /// Whether an attacker between client and server could have put a Proxy-State into the packet, in order to forge the answer that it is
     /// copied into. Only a client that signs its packets, or that is known to be a proxy, may send one.
     pub(super) fn is_forgeable(&self, request: &mut Request<'_>) -> bool {
-        let of = |attribute| request.values(AttributeList::Request, attribute);
+        let has = |attribute| request.has_value(AttributeList::Request, attribute);
         !limits_proxy_state()
             && request.code() == code::ACCESS_REQUEST
-            && !of(self.attributes.proxy_state).is_empty()
-            && of(self.attributes.message_authenticator).is_empty()
+            && has(self.attributes.proxy_state)
+            && !has(self.attributes.message_authenticator)
             && request.outer().is_none()
             && !request.is_encrypted()
             && !request.client_option(clients::PROXY).is_some_and(|value| clients::is_yes(&value))

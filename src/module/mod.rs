@@ -9,8 +9,11 @@
 mod apply_decision;
 mod attribute_values;
 mod attributes;
+mod control_list;
 mod datagrams;
 mod decide_login;
+mod eap;
+mod error;
 mod forwarded_attributes;
 mod home_server_answer;
 mod instance;
@@ -19,8 +22,11 @@ mod message_authenticator;
 mod outcome;
 mod parking;
 mod refusal_delay;
+mod reply;
+mod reply_attributes;
 mod request_state;
 mod sections;
+mod session_state;
 mod station;
 mod ticket;
 

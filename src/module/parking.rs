@@ -4,14 +4,17 @@
 //! start ([`HomePool`]). A datagram comes back; but the decision is read from the wait itself, by the token that is attached to the
 //! request.
 
+use super::attributes::ModuleAttributes;
+use super::error::Error;
 use super::instance::{LoginNote, MfaModule, shown_user};
 use super::outcome;
 use crate::app::{App, LoginPacket, WaitMode};
 use crate::config::{FirstFactor, ServerTimers};
 use crate::engine::{Decision, Reason, Verdict};
 use crate::freeradius::{
-    AttributeList, HomePool, InstanceSetup, LogLevel, Rcode, Request, ServerError, code, write_log,
+    self, AttributeList, HomePool, InstanceSetup, LogLevel, Rcode, Request, code, write_log,
 };
+use crate::types::Secret;
 use crate::waiting::{AttemptFingerprint, ParkedHandle};
 use std::time::Duration;
 
@@ -20,21 +23,29 @@ fn pool_name(name: &str) -> String {
 }
 
 /// Checks that a pool can be made for this instance, as far as the configuration shows.
-pub(super) fn check_parkable(
+///
+/// # Errors
+///
+/// The name of the pool is taken.
+pub(super) fn check_pool_name(
     setup: &InstanceSetup,
     name: &str,
     timers: &ServerTimers,
-) -> Result<(), ServerError> {
+) -> Result<(), freeradius::Error> {
     if timers.proxies { HomePool::check_name(setup, &pool_name(name)) } else { Ok(()) }
 }
 
-/// The pool of this instance; none if the server does not proxy at all.
-pub(super) fn home_pool(
+/// Makes the pool of this instance; `None` if the server does not proxy at all.
+///
+/// # Errors
+///
+/// [`Error::Pool`].
+pub(super) fn make_home_pool(
     setup: &InstanceSetup,
     name: &str,
     app: &App,
     timers: &ServerTimers,
-) -> Result<Option<HomePool>, ServerError> {
+) -> Result<Option<HomePool>, Error> {
     if !timers.proxies {
         let config = app.config();
         if config.push.provider.is_some() || config.first_factor == FirstFactor::Own {
@@ -50,7 +61,24 @@ pub(super) fn home_pool(
     let (address, secret) = app.responder_address();
     let pool =
         HomePool::make_pool(setup, &pool_name(name), name, address.port(), secret, timers.response_window());
-    pool.map(Some)
+    pool.map(Some).map_err(Error::Pool)
+}
+
+impl ModuleAttributes {
+    /// The packet to the responder: nothing in it but what finds the wait again, and what signs it.
+    pub(super) fn address_to_responder(&self, request: &mut Request<'_>, token: &[u8]) -> bool {
+        request.clear_proxy();
+        request.set(AttributeList::Proxy, self.state, token)
+            && request.set(AttributeList::Proxy, self.message_authenticator, &[0; 16])
+    }
+
+    /// The accept of a request that has waited: its reply is what it was before, signed once.
+    pub(super) fn give_back(&self, request: &mut Request<'_>) {
+        request.unpark_request();
+        if request.has_value(AttributeList::Reply, self.message_authenticator) {
+            request.remove(AttributeList::ProxyReply, self.message_authenticator);
+        }
+    }
 }
 
 impl MfaModule {
@@ -58,14 +86,14 @@ impl MfaModule {
     pub(super) fn login_packet(&self, request: &mut Request<'_>) -> LoginPacket {
         let (parts, roams) = self.attributes.distinguishing_traits(request);
         let roams = roams || self.is_known_by_port(request);
-        let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+        let parts: Vec<&[u8]> = parts.iter().map(Secret::expose).collect();
         let digest = self.app.as_ref().map(|app| app.attempt_digest(&parts)).unwrap_or_default();
         let limit = request.integer(AttributeList::Control, self.attributes.mfa_wait_limit);
         let sends = self.app.as_ref().is_some_and(App::sends_codes);
         let voice =
             self.reply_voice(request).with_client_name(if sends { request.client_name() } else { None });
         let limit = limit.map(|seconds| Duration::from_secs(seconds.into()));
-        let can_park = self.pool.is_some() && request.check_parkable().is_ok();
+        let is_parkable = self.pool.is_some() && request.check_parkable().is_ok();
         LoginPacket {
             fingerprint: AttemptFingerprint {
                 digest,
@@ -74,7 +102,7 @@ impl MfaModule {
                 port: request.client_port(),
             },
             limit: voice.wait_limit(limit),
-            patience: if can_park { WaitMode::Park } else { WaitMode::Block },
+            patience: if is_parkable { WaitMode::Park } else { WaitMode::Block },
             voice,
         }
     }
@@ -98,7 +126,7 @@ impl MfaModule {
         };
         let code = request.proxy_code();
         let Some(decision) = decision else { return self.give_up(request) };
-        let lets_in = decision.lets_in();
+        let lets_in = decision.verdict().lets_in();
         match code {
             Some(code::ACCESS_ACCEPT) if lets_in => {
                 self.attributes.give_back(request);

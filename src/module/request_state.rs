@@ -52,14 +52,15 @@
 //! - In post-auth, `Ask` and `New` are refused where the password was verified neither in a tunnel nor by a home server.
 //!   An exempt request is accepted from `New`.
 
-use super::attributes::{self, RedeemedTicket};
+use super::attributes;
 use super::instance::{LoginNote, MfaModule};
 use super::login::TrafficKind;
 use super::outcome;
+use super::session_state::RedeemedTicket;
 use super::ticket::TunnelQuestion;
 use crate::app;
 use crate::config::clients;
-use crate::config::profile::StaticChallenge;
+use crate::config::profile::{ChallengeSupport, StaticChallenge};
 use crate::engine::port::AttemptFinding;
 use crate::engine::{
     Decision, FieldContents, PasswordStatus, PendingAccept, PendingLogin, PreAuthFacts, RefusalReason,
@@ -137,25 +138,34 @@ impl MfaModule {
     /// MFA-Mode, set in unlang, or else the configured mode. Of several values, one counts for which a passcode alone is not enough.
     pub(super) fn login_mode(&self, request: &Request<'_>) -> Mode {
         let values = request.values(AttributeList::Control, self.attributes.mfa_mode);
-        let modes =
-            values.iter().filter_map(|octets| match u32::from_be_bytes(octets.as_slice().try_into().ok()?) {
+        let read_mode = |octets: &Vec<u8>| {
+            let value = u32::from_be_bytes(octets.as_slice().try_into().ok()?);
+            match u16::try_from(value).ok()? {
                 attributes::MODE_PASSCODE => Some(Mode::Passcode),
                 attributes::MODE_APPEND => Some(Mode::Append),
                 attributes::MODE_CHALLENGE => Some(Mode::Challenge),
                 attributes::MODE_AUTO => Some(Mode::Auto),
                 _ => None,
-            });
+            }
+        };
+        let modes = values.iter().filter_map(read_mode);
         modes.min_by_key(|mode| *mode == Mode::Passcode).unwrap_or(self.config.mode)
     }
 
-    /// The texts and abilities of the client that sent the request.
+    /// The texts and abilities of the client that sent the request: as unlang says, or else its section in clients.conf.
     pub(super) fn client_voice(&self, request: &Request<'_>) -> ClientVoice {
-        let [mut profiles, mut languages] = self.attributes.requested_texts(request);
-        if self.clients_speak {
-            profiles.extend(request.client_option(clients::PROFILE));
-            languages.extend(request.client_option(clients::LANGUAGE));
-        }
-        self.words.voice_for(profiles.iter().map(String::as_str), languages.iter().map(String::as_str))
+        let [profile, language] = self.attributes.profile_and_language(request);
+        let profiles = [profile, self.client_option(request, clients::PROFILE)];
+        let languages = [language, self.client_option(request, clients::LANGUAGE)];
+        self.words.voice_for(
+            profiles.iter().flatten().map(String::as_str),
+            languages.iter().flatten().map(String::as_str),
+        )
+    }
+
+    /// An option of this module in the client's section of clients.conf.
+    pub(super) fn client_option(&self, request: &Request<'_>, name: &str) -> Option<String> {
+        if self.has_client_options { request.client_option(name) } else { None }
     }
 
     /// The same for a decision: a reject that has to end an EAP conversation is not replaced by a challenge.
@@ -163,6 +173,27 @@ impl MfaModule {
         let is_conversation = self.attributes.is_eap(request) || request.outer().is_some();
         let voice = self.client_voice(request);
         if is_conversation { voice.without_last_challenge() } else { voice }
+    }
+
+    /// Whether the user can be asked for more and answer: by a password in clear, if the client shows challenges, or by EAP-GTC in a
+    /// tunnel, where the virtual server can go on with that. MFA-Dialogue overrides this, also for PAP in a tunnel.
+    pub(super) fn can_answer(&self, request: &mut Request<'_>) -> bool {
+        let attributes = &self.attributes;
+        if request.value_count(AttributeList::Request, attributes.user_password) != 1 {
+            return false;
+        }
+        let shows_challenges = self.client_voice(request).shows_challenges() == ChallengeSupport::Shown;
+        let policy = attributes.says_yes(request, attributes.mfa_dialogue);
+        match (attributes.tunnel_depth(request), attributes.is_eap(request)) {
+            (0, false) => policy.unwrap_or(shows_challenges),
+            (1, false) => policy.unwrap_or(false),
+            (1, true) => {
+                self.conversing.contains(&request.server())
+                    && attributes.gtc_response(request).is_some()
+                    && policy.unwrap_or(shows_challenges)
+            }
+            _ => false,
+        }
     }
 
     /// The submitted password, its field decoded as the configuration or the client's profile demands.
@@ -174,8 +205,9 @@ impl MfaModule {
         &self,
         request: &Request<'_>,
     ) -> Result<SubmittedPassword, RefusalReason> {
-        let SubmittedPassword::Plain(field) = self.attributes.submitted_password(request) else {
-            return Ok(self.attributes.submitted_password(request));
+        let field = match self.attributes.submitted_password(request) {
+            SubmittedPassword::Plain(field) => field,
+            other => return Ok(other),
         };
         let mut how = self.config.unpacking;
         if !how.static_challenge && is_packed(&field) {

@@ -1,14 +1,16 @@
 //! The sections of the server that call the module, each with the table of its results.
 
-use super::attributes::{ModuleAttributes, ReplyAttributes};
+use super::attributes::ModuleAttributes;
 use super::decide_login::before_password_check;
+use super::error::Error;
 use super::forwarded_attributes::PassedAttributes;
 use super::instance::{LoginNote, MfaModule, shown_user};
 use super::login::TrafficKind;
+use super::reply_attributes::ReplyAttributes;
 use super::request_state::{ExemptBy, RequestState};
 use super::ticket::{TicketPurpose, TunnelQuestion};
 use super::{outcome, parking};
-use crate::app::{App, OpenError};
+use crate::app::App;
 use crate::config::{Config, FileSystem, ServerTimers, StartSettings, clients, coverage};
 use crate::engine::port::AttemptFinding;
 use crate::engine::{FieldContents, RefusalReason, SubmittedPassword};
@@ -19,6 +21,7 @@ use crate::text::ClientTexts;
 use crate::types::Mode;
 use once_cell::sync::OnceCell;
 use std::ffi::CStr;
+use std::fmt::Display;
 use std::sync::Arc;
 
 impl Module for MfaModule {
@@ -33,13 +36,13 @@ impl Module for MfaModule {
         let StartSettings { config, texts, timers } =
             StartSettings::read(&setup.server, &setup.section, &FileSystem)?;
         let words = ClientTexts::new(&config, texts);
-        parking::check_parkable(setup, &name, &timers)
-            .map_err(|why| with_client_name(&name, vec![why.to_string()]))?;
+        parking::check_pool_name(setup, &name, &timers)
+            .map_err(|error| with_instance_name(&name, [error]))?;
         let config = Arc::new(config);
         let attributes = ModuleAttributes::find_attributes().map_err(|error| vec![error.to_string()])?;
         let told = ReplyAttributes::find_reply_attributes(&config.replies, &setup.section)?;
         let passing =
-            PassedAttributes::find_backend(&config).map_err(|lines| with_client_name(&name, lines))?;
+            PassedAttributes::find_backend(&config).map_err(|lines| with_instance_name(&name, lines))?;
         for finding in coverage::unconfirmed(&setup.server) {
             write_log(LogLevel::Error, &format!("{name}: {}: {}", finding.at, finding.text));
         }
@@ -49,24 +52,22 @@ impl Module for MfaModule {
         write_log(LogLevel::Info, &format!("{name}: second factors by {BUILD}"));
         let (app, pool) = match setup.check_only {
             true => {
-                App::check_startable(&config)
-                    .map_err(|error| with_client_name(&name, vec![error.to_string()]))?;
+                App::check_startable(&config).map_err(|error| with_instance_name(&name, [error]))?;
                 (None, None)
             }
             false => {
-                let app = open(&name, &config, &timers)
-                    .map_err(|error| with_client_name(&name, vec![error.to_string()]))?;
-                let pool = parking::home_pool(setup, &name, &app, &timers).map_err(|error| {
-                    with_client_name(&name, vec![format!("requests cannot be parked: {error}")])
-                })?;
+                let app =
+                    open(&name, &config, &timers).map_err(|error| with_instance_name(&name, [error]))?;
+                let pool = parking::make_home_pool(setup, &name, &app, &timers)
+                    .map_err(|error| with_instance_name(&name, [error]))?;
                 (Some(app), pool)
             }
         };
         let first_in = coverage::first_in(&setup.server);
         let conversing = coverage::lacks_conversation(&setup.server, &name);
-        let clients_speak = clients::client_texts(&setup.server);
+        let has_client_options = clients::client_texts(&setup.server);
         Ok(Self {
-            clients_speak,
+            has_client_options,
             name,
             config,
             attributes,
@@ -368,7 +369,7 @@ impl Module for MfaModule {
 }
 
 /// Opens the store and the services. Parked packets that got lost on the way are logged.
-fn open(name: &str, config: &Arc<Config>, timers: &ServerTimers) -> Result<App, OpenError> {
+fn open(name: &str, config: &Arc<Config>, timers: &ServerTimers) -> Result<App, Error> {
     let threads = usize::try_from(timers.max_servers).unwrap_or(1);
     let who = name.to_owned();
     let lost = move |user: &str| {
@@ -380,13 +381,16 @@ fn open(name: &str, config: &Arc<Config>, timers: &ServerTimers) -> Result<App, 
             ),
         );
     };
-    let mut app = App::open(Arc::clone(config), threads, Box::new(lost))?;
+    let mut app = App::open(Arc::clone(config), threads, Box::new(lost))
+        .map_err(|error| Error::Services(error.to_string()))?;
     let who = name.to_owned();
     app.complain_to(Arc::new(move |line| write_log(LogLevel::Error, &format!("{who}: {line}"))));
-    app.start_services(name, &|line| write_log(LogLevel::Warn, &format!("{name}: {line}")))?;
+    app.start_services(name, &|line| write_log(LogLevel::Warn, &format!("{name}: {line}")))
+        .map_err(|error| Error::Services(error.to_string()))?;
     Ok(app)
 }
 
-fn with_client_name(name: &str, lines: Vec<String>) -> Vec<String> {
+/// Lines for the log, each behind the name of the instance.
+fn with_instance_name(name: &str, lines: impl IntoIterator<Item = impl Display>) -> Vec<String> {
     lines.into_iter().map(|line| format!("{name}: {line}")).collect()
 }

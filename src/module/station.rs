@@ -27,8 +27,7 @@ impl MfaModule {
     }
 
     fn place_of_client(&self, request: &Request<'_>) -> String {
-        let group = if self.clients_speak { request.client_option(clients::REMEMBER_GROUP) } else { None };
-        match group {
+        match self.client_option(request, clients::REMEMBER_GROUP) {
             // No address begins like this.
             Some(group) => format!("group {}", Printable::new(group)),
             None => request.client().map(|address| address.to_string()).unwrap_or_default(),
@@ -57,8 +56,7 @@ impl MfaModule {
     /// of its ports.
     pub(super) fn is_known_by_port(&self, request: &Request<'_>) -> bool {
         let names = [self.attributes.nas_port, self.attributes.nas_identifier];
-        self.clients_speak
-            && request.client_option(clients::PORT_CHANGES).is_some_and(|value| clients::is_yes(&value))
-            && names.iter().all(|name| !request.values(AttributeList::Request, *name).is_empty())
+        self.client_option(request, clients::PORT_CHANGES).is_some_and(|value| clients::is_yes(&value))
+            && names.iter().all(|name| request.has_value(AttributeList::Request, *name))
     }
 }

@@ -11,6 +11,7 @@ mod passcode;
 mod password;
 mod phone;
 mod printable;
+pub mod radius_attribute;
 mod secret;
 mod secret_text;
 mod setup_error;

@@ -3,9 +3,11 @@
 
 mod hidden;
 
+pub use crate::types::radius_attribute::kind;
 pub use hidden::{hide_password, reveal_password, reveal_salted_key};
 
 use crate::types::Secret;
+use crate::types::radius_attribute::{split_attribute, walk_attributes};
 use hmac::{Hmac, KeyInit, Mac};
 use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
@@ -30,40 +32,6 @@ pub mod code {
     pub const ACCESS_CHALLENGE: u8 = 11;
     /// Status-Server (RFC 5997).
     pub const STATUS_SERVER: u8 = 12;
-}
-
-/// Numbers of attributes.
-pub mod kind {
-    /// User-Name.
-    pub const USER_NAME: u8 = 1;
-    /// User-Password.
-    pub const USER_PASSWORD: u8 = 2;
-    /// CHAP-Password.
-    pub const CHAP_PASSWORD: u8 = 3;
-    /// NAS-IP-Address.
-    pub const NAS_IP_ADDRESS: u8 = 4;
-    /// Reply-Message.
-    pub const REPLY_MESSAGE: u8 = 18;
-    /// State.
-    pub const STATE: u8 = 24;
-    /// Vendor-Specific.
-    pub const VENDOR_SPECIFIC: u8 = 26;
-    /// NAS-Identifier.
-    pub const NAS_IDENTIFIER: u8 = 32;
-    /// Proxy-State.
-    pub const PROXY_STATE: u8 = 33;
-    /// CHAP-Challenge.
-    pub const CHAP_CHALLENGE: u8 = 60;
-    /// Tunnel-Password (RFC 2868).
-    pub const TUNNEL_PASSWORD: u8 = 69;
-    /// Prompt (RFC 2869).
-    pub const PROMPT: u8 = 76;
-    /// EAP-Message (RFC 3579).
-    pub const EAP_MESSAGE: u8 = 79;
-    /// Message-Authenticator (RFC 3579).
-    pub const MESSAGE_AUTHENTICATOR: u8 = 80;
-    /// NAS-IPv6-Address (RFC 3162).
-    pub const NAS_IPV6_ADDRESS: u8 = 95;
 }
 
 /// Whether a packet was made with the secret.
@@ -114,12 +82,7 @@ impl<'a> RadiusPacket<'a> {
 
     /// Its attributes in order: number and value.
     pub fn attributes(&self) -> impl Iterator<Item = (u8, &'a [u8])> + use<'a> {
-        let mut rest = self.0.get(HEADER..).unwrap_or_default();
-        std::iter::from_fn(move || {
-            let (kind, value, behind) = split_attribute(rest)?;
-            rest = behind;
-            Some((kind, value))
-        })
+        walk_attributes(self.0.get(HEADER..).unwrap_or_default())
     }
 
     /// The only value of an attribute. None if there is none, or more than one.
@@ -160,14 +123,6 @@ impl<'a> RadiusPacket<'a> {
             Md5::new().chain_update(&unsigned).chain_update(secret.expose()).finalize().into();
         right.ct_eq(&self.packet_authenticator()).into()
     }
-}
-
-/// The first attribute: its number, its value, and what is behind it.
-fn split_attribute(octets: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (head, _) = octets.split_first_chunk::<2>()?;
-    let [kind, length] = *head;
-    let (whole, behind) = octets.split_at_checked(length.into())?;
-    Some((kind, whole.get(2..)?, behind))
 }
 
 /// A packet in the making. It is always signed.

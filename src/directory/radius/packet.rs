@@ -5,25 +5,9 @@ use crate::engine::SubmittedPassword;
 use crate::engine::directory::{
     AuthFailure, BackendUnavailable, Credentials, DirectoryUser, PasswordResponse, RawAttribute,
 };
+use crate::types::radius_attribute::{carried_secret, microsoft, microsoft_attributes};
 use crate::types::{Printable, Secret};
 use crate::wire::{self, PacketDraft, RadiusPacket, code, kind};
-
-/// Microsoft's number (RFC 2548).
-const MICROSOFT: u32 = 311;
-
-/// Numbers of Microsoft's attributes.
-mod microsoft {
-    pub(super) const CHAP_RESPONSE: u8 = 1;
-    pub(super) const CHAP_ERROR: u8 = 2;
-    pub(super) const CHAP_CHALLENGE: u8 = 11;
-    pub(super) const CHAP_MPPE_KEYS: u8 = 12;
-    pub(super) const MPPE_SEND_KEY: u8 = 16;
-    pub(super) const MPPE_RECV_KEY: u8 = 17;
-    pub(super) const CHAP2_RESPONSE: u8 = 25;
-    pub(super) const CHAP2_SUCCESS: u8 = 26;
-    /// Changes of passwords, for which there is no second factor.
-    pub(super) const CHAP2_CPW: u8 = 27;
-}
 
 /// In a response of MS-CHAP: look at the NT-Response (RFC 2548, section 2.1.3).
 const NT_RESPONSE: u8 = 1;
@@ -127,38 +111,20 @@ pub(super) fn status_request(
 /// One attribute of Microsoft's (RFC 2548, section 2).
 fn microsoft_attribute(kind: u8, value: &[u8]) -> Vec<u8> {
     let size = u8::try_from(value.len().saturating_add(2)).unwrap_or(u8::MAX);
-    [&MICROSOFT.to_be_bytes()[..], &[kind, size], value].concat()
+    [&microsoft::VENDOR.to_be_bytes()[..], &[kind, size], value].concat()
 }
 
-/// Microsoft's attributes in a Vendor-Specific one. None if it is another vendor's, or none at all.
-fn of_microsoft(value: &[u8]) -> Option<Vec<(u8, &[u8])>> {
-    let (number, mut rest) = value.split_at_checked(4)?;
-    if number != MICROSOFT.to_be_bytes() {
-        return None;
-    }
-    let mut found = Vec::new();
-    while let Some((head, _)) = rest.split_first_chunk::<2>() {
-        let [kind, size] = *head;
-        let Some((whole, behind)) = rest.split_at_checked(size.into()) else { break };
-        let Some(value) = whole.get(2..) else { break };
-        found.push((kind, value));
-        rest = behind;
-    }
-    Some(found)
-}
-
-/// Whether it may be passed on: not what makes the request ours, what belongs to one conversation, or what is encrypted.
+/// Whether it may be passed on: not what makes the request ours, what belongs to one conversation, or what carries a secret.
 fn may_pass(raw: &RawAttribute) -> bool {
-    use microsoft::*;
+    use microsoft::{CHAP_CHALLENGE, CHAP_ERROR, CHAP2_SUCCESS};
     match raw.kind {
-        kind::USER_NAME | kind::USER_PASSWORD | kind::CHAP_PASSWORD | kind::CHAP_CHALLENGE => false,
+        kind::USER_NAME | kind::CHAP_CHALLENGE => false,
         kind::STATE | kind::PROXY_STATE | kind::EAP_MESSAGE | kind::MESSAGE_AUTHENTICATOR => false,
-        kind::TUNNEL_PASSWORD => false,
-        kind::VENDOR_SPECIFIC => !of_microsoft(&raw.value).is_some_and(|all| {
-            let own =
-                [CHAP_RESPONSE, CHAP_ERROR, CHAP_CHALLENGE, CHAP_MPPE_KEYS, MPPE_SEND_KEY, MPPE_RECV_KEY];
-            let own2 = [CHAP2_RESPONSE, CHAP2_SUCCESS, CHAP2_CPW];
-            all.is_empty() || all.iter().any(|(kind, _)| own.contains(kind) || own2.contains(kind))
+        _ if carried_secret(raw.kind, &raw.value).is_some() => false,
+        kind::VENDOR_SPECIFIC => microsoft_attributes(&raw.value).is_none_or(|all| {
+            let mut numbers = all.map(|(number, _)| number).peekable();
+            let is_empty = numbers.peek().is_none();
+            !is_empty && !numbers.any(|number| [CHAP_CHALLENGE, CHAP_ERROR, CHAP2_SUCCESS].contains(&number))
         }),
         _ => true,
     }
@@ -208,10 +174,9 @@ fn reply_attribute(kind: u8, value: &[u8], secret: &Secret, authenticator: &[u8;
             });
             plain.map(|(tag, plain)| raw([&[*tag], plain.as_slice()].concat())).into_iter().collect()
         }
-        kind::VENDOR_SPECIFIC => match of_microsoft(value) {
+        kind::VENDOR_SPECIFIC => match microsoft_attributes(value) {
             None => vec![raw(value.to_vec())],
             Some(all) => all
-                .into_iter()
                 .filter_map(|(kind, value)| {
                     Some(raw(microsoft_attribute(kind, &in_clear(kind, value, secret, authenticator)?)))
                 })
