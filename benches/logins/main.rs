@@ -12,8 +12,6 @@
     reason = "a measurement that fails may panic"
 )]
 
-#[path = "../../tests/harness/mod.rs"]
-mod harness;
 mod load;
 mod people;
 mod refusals;
@@ -21,6 +19,7 @@ mod refusals;
 use harness::wire::Packet;
 use harness::{Server, Site, oath};
 use load::{Run, median};
+use mfa_harness as harness;
 use people::{People, secret};
 use std::path::Path;
 use std::time::Instant;

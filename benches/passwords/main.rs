@@ -16,8 +16,6 @@
 mod directory;
 #[path = "../waits/fleet.rs"]
 mod fleet;
-#[path = "../../tests/harness/mod.rs"]
-mod harness;
 #[allow(dead_code, reason = "the other benchmark needs more of it")]
 #[path = "../logins/load.rs"]
 mod load;
@@ -32,6 +30,7 @@ use harness::slapd::{SERVICE, Slapd};
 use harness::wire::Packet;
 use harness::{Code, Server, Site};
 use load::{Run, median};
+use mfa_harness as harness;
 use people::{People, hotp_user, secret};
 use rlm_mfa::store::SqliteStore;
 use rlm_mfa::types::Factor;

@@ -8,10 +8,8 @@
     reason = "a measurement that fails may panic"
 )]
 
-#[path = "../../tests/harness/mod.rs"]
-mod harness;
-
 use harness::slapd::{Slapd, TOP, service};
+use mfa_harness as harness;
 use std::fmt::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};

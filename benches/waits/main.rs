@@ -14,13 +14,12 @@
 )]
 
 mod fleet;
-#[path = "../../tests/harness/mod.rs"]
-mod harness;
 mod webhook;
 
 use fleet::{Arrival, Trip};
 use harness::wire::Packet;
 use harness::{Code, Server, Site, oath};
+use mfa_harness as harness;
 use std::path::Path;
 use std::time::Duration;
 use webhook::Webhook;

@@ -1,9 +1,6 @@
 //! The `mfa` command as an administrator uses it: the built program, on a configuration folder of its own.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-#[path = "../harness/mod.rs"]
-mod harness;
-
 mod directory;
 mod doctor;
 mod doctor_push;
@@ -22,3 +19,5 @@ mod terminal;
 mod tokens;
 mod users;
 mod wrong;
+
+use mfa_harness as harness;

@@ -8,9 +8,6 @@
     reason = "a test that fails may panic"
 )]
 
-#[path = "../harness/mod.rs"]
-mod harness;
-
 mod entra;
 mod failover;
 mod groups;
@@ -19,6 +16,7 @@ mod slapd;
 mod strangers;
 mod way;
 
+use mfa_harness as harness;
 use rlm_mfa::config::{self, Config};
 use rlm_mfa::directory::{HostProbe, LdapDirectory, open};
 use rlm_mfa::engine::SubmittedPassword;

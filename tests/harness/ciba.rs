@@ -193,5 +193,5 @@ impl Drop for Ciba {
 /// Where `tests/make/gear` puts things.
 fn gear() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into());
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(target).join("gear")
+    Path::new(crate::PROJECT).join(target).join("gear")
 }

@@ -60,7 +60,7 @@ impl Duo {
     /// Starts it with the certificate `server` of that authority.
     pub fn start_as(authority: Authority) -> Self {
         authority.forge("stranger");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gear/duo.py");
+        let script = Path::new(crate::PROJECT).join("tests/gear/duo.py");
         let mut child = Command::new(python())
             .arg(script)
             .arg(authority.folder())
@@ -164,7 +164,7 @@ impl Drop for Duo {
 fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = Path::new(crate::PROJECT);
         let output = Command::new(root.join("tests/make/gear"))
             .arg("duo")
             .env_remove("CARGO_TARGET_DIR")

@@ -210,8 +210,8 @@ impl Peer {
 pub fn certificate() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("certificate");
-        let fresh = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let folder = crate::temporary_folder().join("certificate");
+        let fresh = tempfile::tempdir_in(crate::temporary_folder()).unwrap();
         let output = process::run(
             Command::new("openssl")
                 .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"])

@@ -45,7 +45,7 @@ pub fn ask(server: &Server, from: &str, packet: &Packet) -> Decoded {
 pub fn decode(request: &[u8], reply: &[u8]) -> Decoded {
     let hex = |octets: &[u8]| data_encoding::HEXLOWER.encode(octets);
     let input = serde_json::json!({ "request": hex(request), "reply": hex(reply) });
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gear/pyrad_decode.py");
+    let script = Path::new(crate::PROJECT).join("tests/gear/pyrad_decode.py");
     let output = process::run(Command::new(python()).arg(script).arg(SECRET), &format!("{input}\n"));
     assert!(output.status.success(), "{}", process::both(&output));
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -68,7 +68,7 @@ pub fn decode(request: &[u8], reply: &[u8]) -> Decoded {
 fn python() -> &'static Path {
     static PYTHON: OnceLock<PathBuf> = OnceLock::new();
     PYTHON.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = Path::new(crate::PROJECT);
         let output = Command::new(root.join("tests/make/gear"))
             .arg("pyrad")
             .env_remove("CARGO_TARGET_DIR")

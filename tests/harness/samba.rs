@@ -128,7 +128,7 @@ fn configuration(domain: &Path, authority: &Authority) -> String {
 fn populate(domain: &Path) {
     // The distribution's own, which has the modules.
     let configuration: PathBuf = domain.join("etc/smb.conf");
-    let gear = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gear/samba_people.py");
+    let gear = concat!(env!("CARGO_MANIFEST_DIR"), "/../gear/samba_people.py");
     let output = process::run(
         Command::new("/usr/bin/python3").arg(gear).arg(&configuration).env_remove("SMB_CONF_PATH"),
         "",

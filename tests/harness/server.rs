@@ -173,7 +173,7 @@ impl Server {
 
     /// The same with something on its standard input.
     pub fn mfa_with(&self, arguments: &[&str], input: &str) -> Ran {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mfa"));
+        let mut command = Command::new(crate::build_folder().join("mfa"));
         Ran::new(command.arg("-d").arg(&self.folder).args(arguments), input)
     }
 

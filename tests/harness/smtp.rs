@@ -51,7 +51,7 @@ impl Smtp {
         assert!(made.status.success(), "tests/make/gear smtp: run `make deps`: {}", process::both(&made));
         let target =
             std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let folder = Path::new(crate::PROJECT);
         let mut child = Command::new(folder.join(target).join("gear/smtp/bin/python"))
             .arg("-B")
             .arg(folder.join("tests/gear/smtp.py"))

@@ -41,7 +41,7 @@ impl Webhook {
 
     /// One with these options: `--interval SECONDS` between two polls, `--hold SECONDS` to keep a poll until there is news.
     pub fn with(options: &[&str]) -> Self {
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gear/webhook_faults.py");
+        let program = Path::new(crate::PROJECT).join("tests/gear/webhook_faults.py");
         let mut process = Command::new("python3")
             .arg("-B")
             .arg(program)

@@ -8,9 +8,6 @@
     reason = "a test that fails may panic"
 )]
 
-#[path = "../harness/mod.rs"]
-mod harness;
-
 mod append;
 mod bad_configuration;
 mod bad_input;
@@ -64,3 +61,5 @@ mod unproven;
 mod vectors;
 mod verdicts;
 mod words;
+
+use mfa_harness as harness;

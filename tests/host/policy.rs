@@ -289,22 +289,20 @@ fn where_nobody_has_checked_the_password_nobody_without_a_token_is_let_in() {
 
     let passcode = "update control {\nMFA-Mode := passcode\nAuth-Type := mfa\n}";
     let append = |policy: &str| append(policy).with(DIRECTORY);
-    let server = append(accept).first(passcode).start_with_mfa_alone();
+    let server = start_with_mfa_alone(append(accept).first(passcode));
     server.admin(&["user", "add", "alice"]);
     for password in ["", PASSWORD, "123456"] {
         assert_eq!(Login::pap("alice", password).send(&server).code, Code::Reject);
     }
-    let server = append(accept).first("update control {\nAuth-Type := mfa\n}").start_with_mfa_alone();
+    let server = start_with_mfa_alone(append(accept).first("update control {\nAuth-Type := mfa\n}"));
     server.admin(&["user", "add", "alice"]);
     assert_eq!(login(&server, "alice"), Code::Reject, "mfa is not behind anybody");
 }
 
-impl Site {
-    /// With a section in which no module checks a password.
-    fn start_with_mfa_alone(mut self) -> Server {
-        self.authenticate.push_str("\nAuth-Type mfa {\nmfa\n}");
-        self.start()
-    }
+/// Starts it with a section in which no module checks a password.
+fn start_with_mfa_alone(mut site: Site) -> Server {
+    site.authenticate.push_str("\nAuth-Type mfa {\nmfa\n}");
+    site.start()
 }
 
 #[test]

@@ -8,15 +8,13 @@
     reason = "a test that fails may panic"
 )]
 
-#[path = "../harness/mod.rs"]
-mod harness;
-
 mod email;
 mod fake;
 mod hostile;
 mod kannel;
 mod presets;
 
+use mfa_harness as harness;
 use rlm_mfa::config::{self, Config};
 use rlm_mfa::engine::messenger::TextMessage;
 use rlm_mfa::factor::message::{DeliveryError, DeliveryResult, MessageGateways, RelayProbe, open};

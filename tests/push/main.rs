@@ -8,11 +8,10 @@
     reason = "a test that fails may panic"
 )]
 
-#[path = "../harness/mod.rs"]
-mod harness;
-
 mod ciba;
 mod duo;
 mod http;
 mod privacyidea;
 mod webhook;
+
+use mfa_harness as harness;

@@ -8,15 +8,13 @@
     reason = "a test that fails may panic"
 )]
 
-#[path = "../harness/mod.rs"]
-mod harness;
-
 mod failover;
 mod fake;
 mod strangers;
 mod upstream;
 
 use harness::{SECRET, SOON, mschap};
+use mfa_harness as harness;
 use rlm_mfa::config::{self, Config};
 use rlm_mfa::directory::{HostProbe, RadiusBackend, radius_backend};
 use rlm_mfa::engine::SubmittedPassword;
