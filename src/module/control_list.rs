@@ -25,8 +25,8 @@ impl ModuleAttributes {
         }
     }
 
-    /// The value of MFA-Result that this module set on the request.
-    pub(super) fn told_result(&self, request: &Request<'_>) -> Option<Vec<u8>> {
+    /// The value of MFA-Result that an earlier call set on the request.
+    pub(super) fn result_output(&self, request: &Request<'_>) -> Option<Vec<u8>> {
         request.values(AttributeList::Control, self.result).into_iter().next()
     }
 
@@ -38,7 +38,7 @@ impl ModuleAttributes {
         })
     }
 
-    /// Gives `chap` and `mschap` the passcode as the user's password, and nothing else to compare with.
+    /// Gives `chap` or `mschap` the passcode as the user's password, and nothing else to compare with.
     pub(super) fn hand_over(
         &self,
         request: &mut Request<'_>,
@@ -56,17 +56,18 @@ impl ModuleAttributes {
             }
     }
 
-    /// Whatever `chap` or `mschap` say of a word is a reject, until we are called again and ask: they know nothing but the word.
+    /// Makes the answer a reject, whatever `chap` or `mschap` find: they verify a word such as `push`, which proves nothing before the
+    /// user has been asked.
     pub(super) fn reject_unless_asked(&self, request: &mut Request<'_>) -> bool {
         request.set(AttributeList::Control, self.response_type, &code::ACCESS_REJECT.to_be_bytes())
     }
 
-    /// Lifts the reject of [`reject_unless_asked`](Self::reject_unless_asked): the module was called again.
+    /// Lifts the reject of [`reject_unless_asked`](Self::reject_unless_asked): the user is asked now.
     pub(super) fn lift_reject(&self, request: &mut Request<'_>) {
         request.remove(AttributeList::Control, self.response_type);
     }
 
-    /// A request that must be refused whatever else is in it.
+    /// Sets `Auth-Type := Reject`, so that the request is refused whatever other modules find.
     pub(super) fn force_reject(&self, request: &mut Request<'_>) {
         if let Some(reject) = self.auth_type.value("Reject") {
             request.set(AttributeList::Control, self.auth_type, &reject.to_be_bytes());

@@ -27,6 +27,7 @@ mod reply_attributes;
 mod request_state;
 mod sections;
 mod session_state;
+mod start;
 mod station;
 mod ticket;
 
