@@ -71,12 +71,12 @@ impl ModuleAttributes {
         purpose: TicketPurpose,
     ) -> TicketOutcome {
         let session = request.session();
-        let earlier = request.values(AttributeList::SessionState, self.ticket);
+        let earlier = request.secrets(AttributeList::SessionState, self.ticket);
         request.remove(AttributeList::SessionState, self.ticket);
         for ticket in earlier {
             let of_same_user = |contents: &TicketContents| contents.user == user;
             // One that is too old to be known is treated as another user's.
-            if !ticket::redeem_ticket(&ticket, session, |_| true).as_ref().is_some_and(of_same_user) {
+            if !ticket::redeem_ticket(ticket.expose(), session, |_| true).as_ref().is_some_and(of_same_user) {
                 return TicketOutcome::Refused;
             }
         }
@@ -102,8 +102,8 @@ impl ModuleAttributes {
             };
         };
         let session = outer.session();
-        let tickets = outer.values(AttributeList::SessionState, self.ticket);
-        if tickets.iter().any(|ticket| ticket::is_question(ticket, session, &user)) {
+        let tickets = outer.secrets(AttributeList::SessionState, self.ticket);
+        if tickets.iter().any(|ticket| ticket::is_question(ticket.expose(), session, &user)) {
             return Some(RedeemedTicket::Deferred);
         }
         let wanted = |contents: &TicketContents| {
@@ -118,9 +118,9 @@ impl ModuleAttributes {
         request: &mut Request<'_>,
         wanted: impl Fn(&TicketContents) -> bool,
     ) -> Option<TicketContents> {
-        let tickets = request.values(AttributeList::SessionState, self.ticket);
+        let tickets = request.secrets(AttributeList::SessionState, self.ticket);
         let [ticket] = tickets.as_slice() else { return None };
-        let contents = ticket::redeem_ticket(ticket, request.session(), wanted)?;
+        let contents = ticket::redeem_ticket(ticket.expose(), request.session(), wanted)?;
         request.remove(AttributeList::SessionState, self.ticket);
         Some(contents)
     }
