@@ -526,6 +526,12 @@ fn request_that_is_parked_has_no_answer_and_gets_its_reply_back_once() {
         let messages = request.values(AttributeList::Reply, known("Reply-Message"));
         assert_eq!(messages, [&b"before"[..], b"before", b"behind"]);
         assert_eq!(request.value_count(AttributeList::Reply, known("Reply-Message")), 3);
+        assert_eq!(
+            request.single_value(AttributeList::Reply, known("Reply-Message")),
+            None,
+            "there are several"
+        );
+        assert_eq!(request.single_value(AttributeList::Reply, known("Class")), Some(b"before".to_vec()));
         let joined = request.joined_secret(AttributeList::Reply, known("Reply-Message"));
         assert_eq!(joined, Secret::new("beforebeforebehind"));
         assert!(request.has_value(AttributeList::Reply, known("Class")));

@@ -1,6 +1,5 @@
 //! The control list: what unlang has asked for, and what is left there for unlang and for the modules that follow.
 
-use super::attribute_values::single_value;
 use super::attributes::ModuleAttributes;
 use super::login::DigestProtocol;
 use crate::engine::Decision;
@@ -33,7 +32,7 @@ impl ModuleAttributes {
     /// The values of MFA-Profile and MFA-Language, each if there is exactly one.
     pub(super) fn profile_and_language(&self, request: &Request<'_>) -> [Option<String>; 2] {
         [self.mfa_profile, self.mfa_language].map(|attribute| {
-            let value = single_value(request.values(AttributeList::Control, attribute))?;
+            let value = request.single_value(AttributeList::Control, attribute)?;
             Some(String::from_utf8_lossy(&value).into_owned())
         })
     }

@@ -1,6 +1,5 @@
 //! Reads the login out of a request: kind of traffic, user, source, and submitted password.
 
-use super::attribute_values::single_value;
 use super::attributes::ModuleAttributes;
 use crate::engine::{AttemptSource, PolicyContext, SubmittedPassword, is_state};
 use crate::freeradius::{Attribute, AttributeList, Request, code};
@@ -63,12 +62,11 @@ impl ModuleAttributes {
     /// The user's name as it was typed, or as policy says (MFA-User). Empty if there is none, or several. If there are several MFA-User,
     /// User-Name does not count either.
     pub(super) fn user(&self, request: &Request<'_>) -> Vec<u8> {
-        let by_policy = request.values(AttributeList::Control, self.mfa_user);
-        let names = match by_policy.is_empty() {
-            true => request.values(AttributeList::Request, self.user_name),
-            false => by_policy,
+        let (list, name) = match request.has_value(AttributeList::Control, self.mfa_user) {
+            true => (AttributeList::Control, self.mfa_user),
+            false => (AttributeList::Request, self.user_name),
         };
-        single_value(names).unwrap_or_default()
+        request.single_value(list, name).unwrap_or_default()
     }
 
     /// The value of a yes/no attribute of policy. Of several values, a no counts; `None` if there is no value.
@@ -83,8 +81,7 @@ impl ModuleAttributes {
         if let Some(mut outer) = request.outer() {
             return self.attempt_source(&mut outer);
         }
-        let station =
-            single_value(request.values(AttributeList::Request, self.calling_station)).unwrap_or_default();
+        let station = request.single_value(AttributeList::Request, self.calling_station).unwrap_or_default();
         AttemptSource {
             client: request.client().map(|address| address.to_string()).unwrap_or_default(),
             calling_station: Printable::new(station).to_string(),
@@ -190,23 +187,21 @@ impl ModuleAttributes {
         if counts.iter().sum::<usize>() != 1 {
             return SubmittedPassword::Absent;
         }
-        let of = |attribute| request.values(AttributeList::Request, attribute);
-        let ms_challenge = || single_value(of(self.ms_chap_challenge));
+        let ms_challenge = || request.single_value(AttributeList::Request, self.ms_chap_challenge);
         let only = |attribute| request.secrets(AttributeList::Request, attribute).pop();
         let password = if let Some(field) = only(self.user_password) {
             Some(SubmittedPassword::Plain(field))
         } else if let Some(answer) = only(self.chap_password) {
-            let challenges = of(self.chap_challenge);
-            let challenge = match challenges.is_empty() {
-                true => Some(request.authenticator().to_vec()),
-                false => single_value(challenges),
+            let challenge = match request.has_value(AttributeList::Request, self.chap_challenge) {
+                true => request.single_value(AttributeList::Request, self.chap_challenge),
+                false => Some(request.authenticator().to_vec()),
             };
             challenge.and_then(|challenge| chap_answer(answer.expose(), challenge))
         } else if let Some(answer) = only(self.ms_chap_response) {
             ms_challenge().and_then(|challenge| ms_chap_answer(answer.expose(), &challenge))
         } else {
-            let mut names = of(self.ms_chap_user_name);
-            names.extend(of(self.user_name));
+            let mut names = request.values(AttributeList::Request, self.ms_chap_user_name);
+            names.extend(request.values(AttributeList::Request, self.user_name));
             only(self.ms_chap2_response)
                 .and_then(|answer| ms_chap2_answer(answer.expose(), &ms_challenge()?, &names))
         };

@@ -7,7 +7,6 @@
 //! [`parking`].
 
 mod apply_decision;
-mod attribute_values;
 mod attributes;
 mod control_list;
 mod datagrams;
