@@ -37,6 +37,9 @@ extern "C" fn rad_waitpid(_: c_int, _: *mut c_int) -> c_int {
 }
 #[unsafe(no_mangle)]
 static check_config: bool = false;
+/// Home servers and pools live until the process ends: what is in here is no leak.
+static IMMORTAL: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+
 /// Octets by which the server's home servers are larger than those of the headers.
 static MORE_OCTETS: AtomicUsize = AtomicUsize::new(0);
 
@@ -50,6 +53,7 @@ extern "C" fn home_server_afrom_cs(
         let size = size_of::<c::home_server_t>() + MORE_OCTETS.load(Ordering::SeqCst);
         let home = c::talloc_named_const(std::ptr::null(), size, c"home".as_ptr());
         home.cast::<c::home_server_t>().write(std::mem::zeroed());
+        IMMORTAL.lock().unwrap().push(home.expose_provenance());
         home.cast()
     }
 }
@@ -78,6 +82,7 @@ fn find_pool(name: &CStr, kind: c_int) -> *mut c::home_pool_t {
 #[unsafe(no_mangle)]
 extern "C" fn realm_pool_add(pool: *mut c::home_pool_t, _: *mut c::CONF_SECTION) -> c_int {
     let known = unsafe { find_pool(CStr::from_ptr((*pool).name), (*pool).server_type as c_int) };
+    IMMORTAL.lock().unwrap().push(pool.expose_provenance());
     if !known.is_null() {
         return 0;
     }
@@ -521,6 +526,12 @@ fn request_that_is_parked_has_no_answer_and_gets_its_reply_back_once() {
         let messages = request.values(AttributeList::Reply, known("Reply-Message"));
         assert_eq!(messages, [&b"before"[..], b"before", b"behind"]);
         assert_eq!(request.value_count(AttributeList::Reply, known("Reply-Message")), 3);
+        assert_eq!(
+            request.single_value(AttributeList::Reply, known("Reply-Message")),
+            None,
+            "there are several"
+        );
+        assert_eq!(request.single_value(AttributeList::Reply, known("Class")), Some(b"before".to_vec()));
         let joined = request.joined_secret(AttributeList::Reply, known("Reply-Message"));
         assert_eq!(joined, Secret::new("beforebeforebehind"));
         assert!(request.has_value(AttributeList::Reply, known("Class")));

@@ -93,10 +93,15 @@ impl Request<'_> {
         self.pairs_of(list, attribute).next().is_some()
     }
 
-    /// The value of an integer attribute. `None` if there is none, or several of them.
+    /// The only value of an attribute in a list, as in [`values`](Self::values). `None` if there is none, or several.
+    pub fn single_value(&self, list: AttributeList, attribute: Attribute) -> Option<Vec<u8>> {
+        let mut values = self.values(list, attribute);
+        values.pop().filter(|_| values.is_empty())
+    }
+
+    /// The only value of an integer attribute. `None` if there is none, or several.
     pub fn integer(&self, list: AttributeList, attribute: Attribute) -> Option<u32> {
-        let [octets] = <[Vec<u8>; 1]>::try_from(self.values(list, attribute)).ok()?;
-        octets.try_into().ok().map(u32::from_be_bytes)
+        self.single_value(list, attribute)?.try_into().ok().map(u32::from_be_bytes)
     }
 
     /// Puts one value in place of all that the list has of this attribute. `false` if there is no such list, or the value does

@@ -1,4 +1,4 @@
-//! The server's configuration as our own tree.
+//! The server's configuration, copied into a [`Section`].
 
 use super::bindings as c;
 use crate::config::tree::{ConfigPair, ConfigPlace, Section, SectionItem};
@@ -31,8 +31,8 @@ unsafe fn copy_items(section: *const c::CONF_SECTION, file: &mut Arc<str>) -> Se
     // converted only after it was asked what it is.
     unsafe {
         let at = config_place(c::cf_section_filename(section), c::cf_section_lineno(section), file);
-        let name = text(c::cf_section_name1(section)).unwrap_or_default();
-        let mut copied = Section::new(name, text(c::cf_section_name2(section)).as_deref(), at);
+        let name = copy_text(c::cf_section_name1(section)).unwrap_or_default();
+        let mut copied = Section::new(name, copy_text(c::cf_section_name2(section)).as_deref(), at);
         let mut item = c::cf_item_find_next(section, std::ptr::null());
         while !item.is_null() {
             if c::cf_item_is_section(item) {
@@ -40,10 +40,10 @@ unsafe fn copy_items(section: *const c::CONF_SECTION, file: &mut Arc<str>) -> Se
             } else if c::cf_item_is_pair(item) {
                 let pair = c::cf_item_to_pair(item);
                 let at = config_place(c::cf_pair_filename(pair), c::cf_pair_lineno(pair), file);
-                let value = text(c::cf_pair_value(pair));
+                let value = copy_text(c::cf_pair_value(pair));
                 let operator = if value.is_some() { operator_text(c::cf_pair_operator(pair)) } else { "" };
                 copied.items.push(SectionItem::Pair(ConfigPair::new(
-                    text(c::cf_pair_attr(pair)).unwrap_or_default(),
+                    copy_text(c::cf_pair_attr(pair)).unwrap_or_default(),
                     operator,
                     value.as_deref(),
                     at,
@@ -58,14 +58,15 @@ unsafe fn copy_items(section: *const c::CONF_SECTION, file: &mut Arc<str>) -> Se
 /// A place whose file name is shared with the one before, since most are the same.
 unsafe fn config_place(name: *const c_char, line: i32, last: &mut Arc<str>) -> ConfigPlace {
     // SAFETY: the caller got the name from an accessor.
-    let name = unsafe { text(name) }.unwrap_or_default();
+    let name = unsafe { copy_text(name) }.unwrap_or_default();
     if **last != *name {
         *last = name.into();
     }
     ConfigPlace { file: Arc::clone(last), line: u32::try_from(line).unwrap_or_default() }
 }
 
-unsafe fn text(string: *const c_char) -> Option<String> {
+/// A copy of a C string; `None` for NULL.
+unsafe fn copy_text(string: *const c_char) -> Option<String> {
     // SAFETY: NULL, or a string that ends in NUL, as the caller got it from an accessor.
     (!string.is_null()).then(|| unsafe { CStr::from_ptr(string) }.to_string_lossy().into_owned())
 }

@@ -15,7 +15,7 @@ unsafe impl Send for Attribute {}
 // SAFETY: shared references only read the entry, which no thread writes (S4).
 unsafe impl Sync for Attribute {}
 
-/// Data types of attributes that we register.
+/// The data type of an attribute that a module registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttributeKind {
     /// Text.
@@ -41,7 +41,7 @@ impl Attribute {
         unsafe { (*self.0.as_ptr()).type_ }
     }
 
-    /// Whether a text can be read as its value: what holds other attributes has no text.
+    /// Whether its values can be written as text. Those of an attribute that holds other attributes cannot.
     pub fn has_text(self) -> bool {
         matches!(
             self.data_type(),
@@ -92,8 +92,8 @@ pub fn attribute_by_number(number: u8) -> Result<Attribute, MissingAttribute> {
     Attribute::new(found).ok_or_else(|| MissingAttribute(number.to_string()))
 }
 
-/// Registers an attribute that never leaves the server: its number is one of 3000 to 3999, which the dictionary keeps
-/// for the site and the encoder never sends. Registering it again is fine if the type is the same.
+/// Registers an attribute that never leaves the server: it gets a free number from 3900 to 3999. The dictionary leaves these to the
+/// site, and the encoder never sends them. An attribute that exists with the same type is returned as it is.
 ///
 /// # Errors
 ///

@@ -22,6 +22,7 @@ mod attribute_list;
 pub mod bindings;
 mod conf;
 mod dictionary;
+mod encoded_attributes;
 mod error;
 mod log;
 mod note;
@@ -32,7 +33,6 @@ mod pool;
 mod request;
 mod table;
 mod text;
-mod wire;
 
 pub use attribute_list::AttributeList;
 pub use dictionary::{
@@ -45,7 +45,7 @@ pub use pool::HomePool;
 pub use request::{Request, code};
 pub use table::{InstanceSetup, Module, ModuleTable, Rcode, SectionMethod};
 
-/// What was built for what; `mfa doctor` finds it in the installed module.
+/// The versions of the module and of the server that it was built for; `mfa doctor` finds this text in the installed module.
 pub const BUILD: &str = concat!(
     "(rlm_mfa ",
     env!("CARGO_PKG_VERSION"),
@@ -54,8 +54,8 @@ pub const BUILD: &str = concat!(
     ")"
 );
 
-/// Whether the server itself refuses a Proxy-State in a packet that is not signed: from 3.2.5 on (its ChangeLog: `limit_proxy_state`).
-/// It is the version that this was built for, since the server loads no other.
+/// Whether the server itself refuses a Proxy-State in a packet that is not signed (`limit_proxy_state`): from 3.2.5 on. The version is
+/// the one that this was built for: the server does not load a module of another.
 pub fn limits_proxy_state() -> bool {
     let mut numbers =
         env!("FREERADIUS_VERSION").split('.').map(|number| number.parse::<u32>().unwrap_or_default());

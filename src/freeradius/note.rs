@@ -1,4 +1,4 @@
-//! Rust values that hang on a request and are dropped with it.
+//! Notes: Rust values that are attached to a request and dropped with it.
 
 use super::bindings as c;
 use super::request::Request;
@@ -6,34 +6,34 @@ use std::any::Any;
 use std::ffi::{c_int, c_void};
 use std::time::Duration;
 
-/// What hangs on the request: a talloc chunk that owns this.
+/// The contents of the talloc chunk that is attached to a request. The chunk owns the value.
 struct TallocChunk(Box<dyn Any>);
 
-/// The key of our data on a request: its address, which no other module has.
+/// Its address is the key of our data on a request: no other module can have it.
 static KEY: u8 = 0;
 
 fn key() -> *mut c_void {
     std::ptr::from_ref(&KEY).cast_mut().cast()
 }
 
-/// One value of each kind can hang on a request.
+/// What a note is for. A request has one of each at most.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum NoteSlot {
-    /// The module's note on a request.
+    /// Any value of the module.
     Module = 0,
-    /// The reply that is kept while the request is parked.
+    /// The reply of a parked request.
     Reply = 1,
-    /// The module's second one.
+    /// Another value of the module.
     Beside = 2,
-    /// The virtual server that it came to.
+    /// The virtual server that the request came to.
     Server = 3,
     /// That the module has set Auth-Type.
     Claim = 4,
-    /// How long a refusal is held back that must look like any other.
+    /// By how much longer a refusal is held back that must look like any other.
     Hold = 5,
 }
 
-/// Hangs `value` on the request in place of an earlier one. Returns whether that worked; if not, `value` is dropped.
+/// Attaches `value` to the request in place of an earlier one. `false`, and `value` is dropped, if there is no memory.
 ///
 /// # Safety
 ///
@@ -57,12 +57,12 @@ pub(super) unsafe fn attach_note(request: *mut c::REQUEST, slot: NoteSlot, value
     }
 }
 
-/// What hangs on the request, if it is a `T`.
+/// The value in a slot, if it is a `T`.
 ///
 /// # Safety
 ///
 /// `request` is valid, and while the result is used, there is no call of [`attach_note`] on it.
-pub(super) unsafe fn get<'a, T: 'static>(request: *mut c::REQUEST, slot: NoteSlot) -> Option<&'a T> {
+pub(super) unsafe fn find_note<'a, T: 'static>(request: *mut c::REQUEST, slot: NoteSlot) -> Option<&'a T> {
     // SAFETY: only `attach_note` stores under our key, so what is found is a TallocChunk; it lives until the request is freed or the next
     // `attach_note`, which the caller excludes.
     unsafe {
@@ -72,69 +72,66 @@ pub(super) unsafe fn get<'a, T: 'static>(request: *mut c::REQUEST, slot: NoteSlo
 }
 
 impl Request<'_> {
-    /// Hangs a value on the request; it is dropped with it, or when the next one takes its place.
+    /// Attaches a value to the request, in place of an earlier one; it is dropped with the request. `false`, and it is dropped
+    /// now, if the server has no memory for it.
     pub fn note<T: 'static>(&mut self, value: T) -> bool {
-        // SAFETY: S1, S2; `&mut self` excludes a value borrowed by `noted`.
-        unsafe { attach_note(self.raw(), NoteSlot::Module, Box::new(value)) }
+        self.attach(NoteSlot::Module, value)
     }
 
-    /// The value that hangs on the request.
+    /// The value of [`note`](Self::note), if it is a `T`.
     pub fn noted<T: 'static>(&self) -> Option<&T> {
-        // SAFETY: S1; the answer borrows `self`, so that `note` cannot be called while it is used.
-        unsafe { get(self.raw(), NoteSlot::Module) }
+        self.attached(NoteSlot::Module)
     }
 
-    /// Hangs a second value on the request, beside that of [`note`](Self::note).
+    /// Attaches a second value to the request, beside that of [`note`](Self::note).
     pub fn note_beside<T: 'static>(&mut self, value: T) -> bool {
-        // SAFETY: S1, S2; `&mut self` is the only access to the request, so no reference to an earlier value is alive.
-        unsafe { attach_note(self.raw(), NoteSlot::Beside, Box::new(value)) }
+        self.attach(NoteSlot::Beside, value)
     }
 
-    /// The second value that hangs on the request.
+    /// The value of [`note_beside`](Self::note_beside), if it is a `T`.
     pub fn noted_beside<T: 'static>(&self) -> Option<&T> {
-        // SAFETY: S1, S2; only `note_beside` replaces the value, which takes `&mut self`, so it lives as long as this borrow.
-        unsafe { get(self.raw(), NoteSlot::Beside) }
+        self.attached(NoteSlot::Beside)
     }
 
-    /// The virtual server that it came to. While a home server's answer is looked at, another one may be at work on it, that of its pool;
-    /// so from [`keep_entry`](Self::keep_entry) on, the one that was then.
+    /// The virtual server that the request came to, as [`keep_entry`](Self::keep_entry) found it: the one that works on it now may be
+    /// that of a home server pool.
     pub fn entry(&self) -> String {
-        // SAFETY: S1, S2; only this type attaches values of this slot, so its type is the one asked for, and the reference does not
-        // outlive this call.
-        let kept: Option<&String> = unsafe { get(self.raw(), NoteSlot::Server) };
-        kept.cloned().unwrap_or_else(|| self.server())
+        self.attached::<String>(NoteSlot::Server).cloned().unwrap_or_else(|| self.server())
     }
 
-    /// Keeps in mind which virtual server it came to. For `authorize`, before anything was proxied.
+    /// Remembers which virtual server the request came to. For `authorize`, before anything is proxied.
     pub fn keep_entry(&mut self) -> bool {
-        // SAFETY: S1, S2; `&mut self` excludes a value borrowed by `entry`.
-        unsafe { attach_note(self.raw(), NoteSlot::Server, Box::new(self.server())) }
+        self.attach(NoteSlot::Server, self.server())
     }
 
-    /// Keeps in mind that Auth-Type was set by the module.
+    /// Remembers that the module has set Auth-Type.
     pub fn keep_claim(&mut self) -> bool {
-        // SAFETY: S1, S2; no value of this slot is ever borrowed beyond a call.
-        unsafe { attach_note(self.raw(), NoteSlot::Claim, Box::new(())) }
+        self.attach(NoteSlot::Claim, ())
     }
 
-    /// Whether Auth-Type was set by the module.
+    /// Whether the module has set Auth-Type.
     pub fn is_claimed(&self) -> bool {
-        // SAFETY: S1, S2; only this type attaches values of this slot, so its type is the one asked for, and the reference does not
-        // outlive this call.
-        unsafe { get::<()>(self.raw(), NoteSlot::Claim) }.is_some()
+        self.attached::<()>(NoteSlot::Claim).is_some()
     }
 
-    /// Keeps in mind that a refusal must look like any other, and is held back by so much longer; or that it need not.
+    /// Remembers by how much longer a refusal is held back that must look like any other; `None` if it need not.
     pub fn keep_hold(&mut self, longer: Option<Duration>) -> bool {
-        // SAFETY: S1, S2; `&mut self` is the only access to the request, so no reference to an earlier value is alive.
-        unsafe { attach_note(self.raw(), NoteSlot::Hold, Box::new(longer)) }
+        self.attach(NoteSlot::Hold, longer)
     }
 
-    /// By how much longer a refusal is held back that must look like any other; none if it need not.
+    /// The value of [`keep_hold`](Self::keep_hold); `None` also if there is none.
     pub fn hold(&self) -> Option<Duration> {
-        // SAFETY: S1, S2; only this type attaches values of this slot, so its type is the one asked for, and the reference does not
-        // outlive this call.
-        unsafe { get::<Option<Duration>>(self.raw(), NoteSlot::Hold) }.copied().flatten()
+        self.attached::<Option<Duration>>(NoteSlot::Hold).copied().flatten()
+    }
+
+    fn attach<T: 'static>(&mut self, slot: NoteSlot, value: T) -> bool {
+        // SAFETY: S1, S2; `&mut self` excludes a value that is borrowed by `attached`.
+        unsafe { attach_note(self.raw(), slot, Box::new(value)) }
+    }
+
+    fn attached<T: 'static>(&self, slot: NoteSlot) -> Option<&T> {
+        // SAFETY: S1; the answer borrows `self`, so that `attach` cannot be called while it is used.
+        unsafe { find_note(self.raw(), slot) }
     }
 }
 

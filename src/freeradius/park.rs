@@ -15,13 +15,13 @@ use std::cell::Cell;
 /// Why a request cannot be parked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParkError {
-    /// It runs inside a tunnel: the outer request could be parked, this one not.
+    /// The request is in a tunnel: only the outer one could be parked.
     #[error("the request is inside a tunnel")]
     Tunnelled,
-    /// The server has proxied it already; it does so once.
+    /// The server has proxied the request before, and it does so once.
     #[error("the server has proxied the request already")]
     Proxied,
-    /// It has an answer that would be sent at once.
+    /// The request has an answer, which would be sent at once.
     #[error("the request has an answer already")]
     Answered,
     /// The server could not make an attribute.
@@ -29,7 +29,8 @@ pub enum ParkError {
     Memory,
 }
 
-/// What would lead a parked request elsewhere than to its pool, past the pool's own sections, or to another answer.
+/// Attributes of the control list that would lead a parked request elsewhere than to its pool, past the pool's own sections, or to
+/// another answer.
 const DIVERSIONS: [&str; 5] =
     ["Proxy-To-Realm", "Pre-Proxy-Type", "Post-Proxy-Type", "Response-Packet-Type", "Home-Server-Name"];
 
@@ -38,13 +39,13 @@ const DIVERSIONS: [&str; 5] =
 struct SavedReply(Cell<*mut c::VALUE_PAIR>);
 
 impl Request<'_> {
-    /// The code of the home server's answer; none if there is none.
+    /// The code of the home server's answer; `None` before it has come.
     pub fn proxy_code(&self) -> Option<u32> {
         // SAFETY: S1; one field is read, if the packet is there.
         unsafe { (*self.raw()).proxy_reply.as_ref() }.map(|packet| packet.code)
     }
 
-    /// Whether the server has proxied it.
+    /// Whether the server has proxied the request.
     pub fn is_proxied(&self) -> bool {
         // SAFETY: S1; a pointer is compared with NULL.
         unsafe { !(*self.raw()).proxy.is_null() }
@@ -70,15 +71,13 @@ impl Request<'_> {
         }
     }
 
-    /// Makes the server proxy the request to `pool` once the method returns `handled`, which frees its thread. This is the only
-    /// function that parks: whatever would make the server answer at once instead (an accept that another module has put
-    /// into the reply) is taken back first, and if it cannot be parked nothing is changed.
-    ///
-    /// The reply is kept until [`unpark_request`](Self::unpark_request).
+    /// Makes the server proxy the request to `pool` once the method returns `handled`, which frees its thread. No other function
+    /// parks: what would make the server answer at once instead (an accept that another module has put into the reply) is taken
+    /// back here. The reply is kept until [`unpark_request`](Self::unpark_request).
     ///
     /// # Errors
     ///
-    /// Why the request cannot be parked.
+    /// Why the request cannot be parked; its reply is then as it was.
     pub fn park_request(&mut self, pool: &HomePool) -> Result<(), ParkError> {
         self.check_parkable()?;
         let destination = find_attribute("Home-Server-Pool").map_err(|_| ParkError::Memory)?;
@@ -104,11 +103,11 @@ impl Request<'_> {
         Ok(())
     }
 
-    /// Puts the reply back as it was when the request was parked, before what has come since.
+    /// Puts the reply back as it was when the request was parked, in front of what was added since.
     pub fn unpark_request(&mut self) {
         // SAFETY: S1, S2; the saved list is linked in once: the note is emptied first.
         unsafe {
-            let Some(saved) = note::get::<SavedReply>(self.raw(), NoteSlot::Reply) else { return };
+            let Some(saved) = note::find_note::<SavedReply>(self.raw(), NoteSlot::Reply) else { return };
             let first = saved.0.replace(std::ptr::null_mut());
             if let Some(last) = PairWalk::starting_at(first).last() {
                 let head = self.head(AttributeList::Reply);

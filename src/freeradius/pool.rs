@@ -1,9 +1,8 @@
-//! A home server pool that leads back into this process, made without a line of configuration: the place where requests wait
-//! without holding one of the server's threads.
+//! The home server pool that requests are parked in. It leads back into this process, and needs no configuration by the site.
 //!
-//! The server lets a request leave its thread in one way only, by proxying it. So a pool is made whose only home server is a
-//! UDP responder of ours on the loopback interface, and a virtual server of its own runs our `pre-proxy` and `post-proxy`
-//! for what is proxied there, so that the site's own sections are not involved.
+//! The server lets a request leave its thread in one way only, by proxying it. So the only home server of the pool is a UDP
+//! responder of the module on the loopback interface. A virtual server of the pool's own runs the module in `pre-proxy` and
+//! `post-proxy`, so that the site's own sections are not involved.
 
 use super::bindings as c;
 use super::dictionary::find_attribute;
@@ -16,7 +15,7 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::Duration;
 
-/// A pool that requests can be parked in. It lives as long as the process, since the server keeps it.
+/// A pool that requests can be parked in. The server keeps what it consists of until the process ends.
 pub struct HomePool {
     name: String,
     home: NonNull<c::home_server_t>,
@@ -28,11 +27,11 @@ unsafe impl Send for HomePool {}
 // SAFETY: shared threads only store the one atomic integer `state` (see `keep_alive`), and read the immutable name.
 unsafe impl Sync for HomePool {}
 
-/// The most that may wait: what the server allows for a home server.
+/// How many requests may be parked at once: the most that the server allows for a home server.
 const MAX_OUTSTANDING: u32 = 65_536 * 16;
 
 impl HomePool {
-    /// Whether nothing in the site's configuration is called so.
+    /// Checks that no virtual server, home server or pool of the site has this name.
     ///
     /// # Errors
     ///
@@ -49,8 +48,8 @@ impl HomePool {
         })
     }
 
-    /// Makes home server, pool and virtual server, all three called `name`, for a responder on that port of 127.0.0.1. `window`
-    /// is how long the server waits for it. The virtual server runs the module's instance `module`.
+    /// Makes a home server, its pool and a virtual server, all three called `name`. The home server is on `port` of 127.0.0.1 and has
+    /// `secret`; the server waits for its answer for `window`. The virtual server runs the module's instance `module`.
     ///
     /// # Errors
     ///
@@ -63,21 +62,21 @@ impl HomePool {
         secret: &Secret,
         window: Duration,
     ) -> Result<Self, Error> {
-        let top = ConfigTree(setup.top);
-        let waiting = top.add("server", Some(name))?;
-        let pre = waiting.add("pre-proxy", None)?;
-        pre.new_pair(module, None)?;
-        let post = waiting.add("post-proxy", None)?;
-        post.new_pair(module, None)?;
-        // The server asks for these instead, if it has a number for the name. It is not given one: that would keep the
-        // site's own `post-proxy` from what it proxies elsewhere.
+        let top = ConfigSection(setup.top);
+        let waiting = top.add_section("server", Some(name))?;
+        let pre = waiting.add_section("pre-proxy", None)?;
+        pre.add_pair(module, None)?;
+        let post = waiting.add_section("post-proxy", None)?;
+        post.add_pair(module, None)?;
+        // The server runs these subsections instead, if the dictionary has a value of the name. None is registered for it here:
+        // that would keep the site's own `post-proxy` from running for what is proxied elsewhere.
         let post_proxy_type = find_attribute("Post-Proxy-Type")?;
         for outcome in ["Reject", "Fail", "Fail-Authentication"] {
             if post_proxy_type.value(outcome).is_some() {
-                post.add("Post-Proxy-Type", Some(outcome))?.new_pair(module, None)?;
+                post.add_section("Post-Proxy-Type", Some(outcome))?.add_pair(module, None)?;
             }
         }
-        let section = top.add("home_server", Some(name))?;
+        let section = top.add_section("home_server", Some(name))?;
         for (key, value) in [
             ("type", "auth"),
             ("ipaddr", "127.0.0.1"),
@@ -92,36 +91,36 @@ impl HomePool {
             ("max_outstanding", &MAX_OUTSTANDING.to_string()),
             ("response_timeouts", "1000"),
         ] {
-            section.new_pair(key, Some(value))?;
+            section.add_pair(key, Some(value))?;
         }
-        let home = section.home_server(secret)?;
+        let home = section.add_home_server(secret)?;
         add_pool(name, section, home)?;
         Ok(Self { name: name.to_owned(), home })
     }
 
-    /// The name that `Home-Server-Pool` takes.
+    /// The name of the pool, as a value of Home-Server-Pool.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Our responder answers for as long as the process lives: a server that has given it up (because sockets ran out for a
-    /// moment, or an answer came late) takes it back.
+    /// Marks the home server as alive. The responder answers as long as the process lives, but the server may have given it up:
+    /// because an answer came late, or there were no sockets for a moment.
     pub(super) fn keep_alive(&self) {
-        // SAFETY: the home server lives as long as the process (`home_server` never frees it), so the field is valid; the
+        // SAFETY: the home server lives as long as the process (`add_home_server` never frees it), so the field is valid; the
         // server's threads store to it without a lock, so it is only accessed as an atomic here. It is aligned as an `int`.
         let state = unsafe { AtomicI32::from_ptr(&raw mut (*self.home.as_ptr()).state) };
         state.store(c::HOME_STATE_ALIVE as i32, Ordering::Relaxed);
     }
 }
 
-/// A section of the server's configuration while it starts.
+/// A section of the server's own configuration, to which things are added while it starts.
 #[derive(Clone, Copy)]
-struct ConfigTree(*mut c::CONF_SECTION);
+struct ConfigSection(*mut c::CONF_SECTION);
 
-impl ConfigTree {
-    /// A new section in this one.
-    fn add(self, name1: &str, name2: Option<&str>) -> Result<Self, Error> {
-        let (first, second) = (text(name1)?, name2.map(text).transpose()?);
+impl ConfigSection {
+    /// Adds a section to this one.
+    fn add_section(self, name1: &str, name2: Option<&str>) -> Result<Self, Error> {
+        let (first, second) = (c_text(name1)?, name2.map(c_text).transpose()?);
         // SAFETY: the tree is alive and, while the server starts, this thread's alone (S1); both names are copied.
         unsafe {
             let made = c::cf_section_alloc(
@@ -137,9 +136,9 @@ impl ConfigTree {
         }
     }
 
-    /// A new `key = value`, or a word alone.
-    fn new_pair(self, key: &str, value: Option<&str>) -> Result<(), Error> {
-        let (first, second) = (text(key)?, value.map(text).transpose()?);
+    /// Adds `key = value`, or `key` alone.
+    fn add_pair(self, key: &str, value: Option<&str>) -> Result<(), Error> {
+        let (first, second) = (c_text(key)?, value.map(c_text).transpose()?);
         // SAFETY: the section is being built by this thread and belongs to the tree that the server frees; the strings end in NUL
         // and are copied by the server.
         unsafe {
@@ -159,8 +158,8 @@ impl ConfigTree {
         }
     }
 
-    /// The home server that this section describes, with this secret, known to the server from now on.
-    fn home_server(self, secret: &Secret) -> Result<NonNull<c::home_server_t>, Error> {
+    /// Makes the home server that this section describes, gives it the secret, and adds it to those of the server.
+    fn add_home_server(self, secret: &Secret) -> Result<NonNull<c::home_server_t>, Error> {
         let secret = CText::new(secret.expose())
             .map_err(|why| Error::BadText { what: "the secret".to_owned(), why })?;
         // SAFETY: the section is complete and lives as long as the process; the server checks it and answers NULL if it would
@@ -183,9 +182,9 @@ impl ConfigTree {
     }
 }
 
-/// The pool with that one home server.
-fn add_pool(name: &str, section: ConfigTree, home: NonNull<c::home_server_t>) -> Result<(), Error> {
-    let name = text(name)?.leak();
+/// Makes the pool of that one home server, and adds it to those of the server.
+fn add_pool(name: &str, section: ConfigSection, home: NonNull<c::home_server_t>) -> Result<(), Error> {
+    let name = c_text(name)?.leak();
     // SAFETY: zeroes are a valid home_pool_t. Pool and name are never freed: the server keeps them until it ends. The type is
     // one that takes the only home server there is.
     unsafe {
@@ -208,6 +207,7 @@ fn add_pool(name: &str, section: ConfigTree, home: NonNull<c::home_server_t>) ->
     }
 }
 
-fn text(text: &str) -> Result<CText, Error> {
+/// The text as the server takes it.
+fn c_text(text: &str) -> Result<CText, Error> {
     CText::new(text).map_err(|why| Error::BadText { what: format!("{text:?}"), why })
 }

@@ -1,4 +1,4 @@
-//! A request while one of our methods works on it.
+//! A request while a method of the module works on it: its packet, its client, its answer, and its lines in the log.
 
 use super::bindings as c;
 use super::log::LogLevel;
@@ -22,7 +22,9 @@ pub mod code {
     pub const ACCESS_CHALLENGE: u32 = 11;
 }
 
-/// A request, for the length of one call. It never leaves its thread.
+/// A request, borrowed for the length of one call. It never leaves its thread.
+///
+/// Its attributes are in [`AttributeList`](super::AttributeList)s, and values of the module can be attached to it as notes.
 pub struct Request<'r> {
     raw: NonNull<c::REQUEST>,
     life: PhantomData<&'r mut c::REQUEST>,
@@ -40,46 +42,48 @@ impl<'r> Request<'r> {
         self.raw.as_ptr()
     }
 
-    /// The server's number of it, as in its log.
+    /// The number of the request in the server's log.
     pub fn number(&self) -> u64 {
         // SAFETY: S1; one field is read.
         u64::from(unsafe { (*self.raw()).number })
     }
 
-    /// The code of the packet.
-    pub fn code(&self) -> u32 {
-        // SAFETY: S1; `packet` is never NULL while a method runs, but that is checked.
-        unsafe { (*self.raw()).packet.as_ref() }.map_or(0, |packet| packet.code)
+    /// The packet that was received. It is never NULL while a method runs, but that is checked.
+    fn packet(&self) -> Option<&c::RADIUS_PACKET> {
+        // SAFETY: S1; `packet` is NULL or lives as long as the request, and the server writes nothing in it while a method runs.
+        unsafe { (*self.raw()).packet.as_ref() }
     }
 
-    /// The code of the answer as it stands; 0 if there is none yet.
+    /// The code of the packet ([`code`]).
+    pub fn code(&self) -> u32 {
+        self.packet().map_or(0, |packet| packet.code)
+    }
+
+    /// The code of the answer as it is now; 0 if there is none yet.
     pub fn reply_code(&self) -> u32 {
         // SAFETY: S1; `reply` is NULL or the reply of this request, which lives as long as the request.
         unsafe { (*self.raw()).reply.as_ref() }.map_or(0, |packet| packet.code)
     }
 
-    /// The request authenticator.
+    /// The request authenticator (RFC 2865, section 3).
     pub fn authenticator(&self) -> [u8; 16] {
-        // SAFETY: S1; `packet` is checked for NULL, and lives as long as the request.
-        unsafe { (*self.raw()).packet.as_ref() }.map_or([0; 16], |packet| packet.vector)
+        self.packet().map_or([0; 16], |packet| packet.vector)
     }
 
-    /// The address of the client that sent it.
+    /// The address of the client that sent the packet.
     pub fn client(&self) -> Option<IpAddr> {
-        // SAFETY: S1; `packet` is checked for NULL, and lives as long as the request.
-        address(unsafe { (*self.raw()).packet.as_ref()?.src_ipaddr })
+        address(self.packet()?.src_ipaddr)
     }
 
-    /// The address of the server that it came to, as far as its listener tells.
+    /// The address of the server that the packet came to, as far as its listener tells.
     pub fn server_address(&self) -> Option<IpAddr> {
-        // SAFETY: S1; `packet` is checked for NULL, and lives as long as the request.
-        address(unsafe { (*self.raw()).packet.as_ref()?.dst_ipaddr })
+        address(self.packet()?.dst_ipaddr)
     }
 
-    /// What the section of its client in clients.conf has under `name`, which is of small letters and underscores; none if that is
-    /// not there, empty or longer than 255 octets. In a tunnel it is the client of the outermost request.
+    /// The value of `name` in the client's section of clients.conf. `None` if it is not there, empty or longer than 255 octets, or if
+    /// `name` has anything but small letters and underscores. In a tunnel, the client is that of the outermost request.
     ///
-    /// Asked by `%{client:name}`: the layout of a client changes from release to release, and its header is not always installed.
+    /// Read by expanding `%{client:name}`: the layout of a client changes from release to release, and its header is not always installed.
     pub fn client_option(&self, name: &str) -> Option<String> {
         if name.is_empty() || !name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_') {
             return None;
@@ -87,26 +91,27 @@ impl<'r> Request<'r> {
         self.expand(&CText::new(format!("%{{client:{name}}}")).ok()?)
     }
 
-    /// The short name of the client in clients.conf, in the same form.
+    /// The short name of the client in clients.conf. `None` if it is empty or longer than 255 octets.
     pub fn client_name(&self) -> Option<String> {
         self.expand(c"%{Client-Shortname}")
     }
 
-    /// Whether it came through TLS.
+    /// Whether the packet came through TLS (RadSec).
     pub fn is_encrypted(&self) -> bool {
         self.expand(c"%{listen:tls}").as_deref() == Some("yes")
     }
 
-    fn expand(&self, asked: &CStr) -> Option<String> {
+    /// Expands `template`, in which nothing comes from a packet. `None` if the result is empty or longer than 255 octets.
+    fn expand(&self, template: &CStr) -> Option<String> {
         let mut value = [0u8; 257];
-        // SAFETY: S1, S2; the text is an expansion with nothing of a stranger in it, the server writes at most as many octets as
+        // SAFETY: S1, S2; the server writes at most as many octets as
         // it is told there is room for, and neither an escaping function nor its argument has to be there.
         let length = unsafe {
             c::radius_xlat(
                 value.as_mut_ptr().cast(),
                 value.len(),
                 self.raw(),
-                asked.as_ptr(),
+                template.as_ptr(),
                 None,
                 std::ptr::null_mut(),
             )
@@ -123,14 +128,14 @@ impl<'r> Request<'r> {
         unsafe { Request::from_raw((*self.raw()).parent) }
     }
 
-    /// Which of the server's sessions it belongs to: one for all packets of an EAP conversation, as long as something is in its
-    /// session-state. Not to be kept beyond it: the number may come again.
+    /// A number for the session of the request: the same for all packets of an EAP conversation, as long as its session-state holds
+    /// something. It may be used again after the session.
     pub fn session(&self) -> usize {
         // SAFETY: S1; one pointer is read, for its address.
         unsafe { (*self.raw()).state_ctx }.addr()
     }
 
-    /// The virtual server that works on it; `server` if that has no name.
+    /// The virtual server that works on the request; `server` if that has no name.
     pub fn server(&self) -> String {
         // SAFETY: S1; the name is NULL or a C string of the configuration.
         unsafe {
@@ -143,7 +148,7 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// Whether the last module that was called, in whatever section, said `ok`.
+    /// Whether the module that was called last returned `ok`; it may have been in an earlier section.
     pub fn follows_ok(&self) -> bool {
         // SAFETY: S1; one field is read.
         unsafe { (*self.raw()).rcode == c::RLM_MODULE_OK }
@@ -151,28 +156,24 @@ impl<'r> Request<'r> {
 
     /// All octets of the packet as it came from the network, its header included. Empty in a tunnel.
     pub fn datagram(&self) -> &[u8] {
-        // SAFETY: S1; `packet` is checked for NULL. The server keeps what it received until it frees the packet, and changes nothing in it; `data_len`
-        // octets of it were received.
-        unsafe {
-            match (*self.raw()).packet.as_ref() {
-                Some(packet) if !packet.data.is_null() => {
-                    std::slice::from_raw_parts(packet.data, packet.data_len)
-                }
-                _ => &[],
+        match self.packet() {
+            Some(packet) if !packet.data.is_null() => {
+                // SAFETY: S1; `data` is what was received, `data_len` octets, which the server neither changes nor frees before the
+                // packet.
+                unsafe { std::slice::from_raw_parts(packet.data, packet.data_len) }
             }
+            _ => &[],
         }
     }
 
-    /// The port of the server that it came to.
+    /// The port of the server that the packet came to.
     pub fn server_port(&self) -> u16 {
-        // SAFETY: S1; `packet` is checked for NULL, and lives as long as the request.
-        unsafe { (*self.raw()).packet.as_ref() }.map_or(0, |packet| packet.dst_port)
+        self.packet().map_or(0, |packet| packet.dst_port)
     }
 
-    /// When the packet came; none if it came in another, through a tunnel.
+    /// When the packet was received; `None` in a tunnel.
     pub fn received(&self) -> Option<SystemTime> {
-        // SAFETY: S1; `packet` is checked for NULL, and lives as long as the request.
-        let at = unsafe { (*self.raw()).packet.as_ref() }?.timestamp;
+        let at = self.packet()?.timestamp;
         let (seconds, micros) = (u64::try_from(at.tv_sec).ok()?, u64::try_from(at.tv_usec).ok()?);
         let since = Duration::from_secs(seconds).checked_add(Duration::from_micros(micros))?;
         SystemTime::UNIX_EPOCH.checked_add(since).filter(|_| seconds > 0)
@@ -180,11 +181,10 @@ impl<'r> Request<'r> {
 
     /// The port that the packet came from.
     pub fn client_port(&self) -> u16 {
-        // SAFETY: S1; `packet` is checked for NULL, and lives as long as the request.
-        unsafe { (*self.raw()).packet.as_ref() }.map_or(0, |packet| packet.src_port)
+        self.packet().map_or(0, |packet| packet.src_port)
     }
 
-    /// Whether the server wants to be rid of it: it shuts down, or the request has taken too long.
+    /// Whether the server has given the request up: it shuts down, or the request has taken too long.
     pub fn is_stopped(&self) -> bool {
         // SAFETY: S1: the request is valid, and so is the field, aligned as an `unsigned int`. The server's main thread stores to
         // it without a lock, so it is only accessed as an atomic here.
@@ -192,7 +192,7 @@ impl<'r> Request<'r> {
         state.load(Ordering::Relaxed) == c::REQUEST_STOP_PROCESSING
     }
 
-    /// Answers with a challenge instead of what was meant to be sent: the reply's attributes are the caller's.
+    /// Makes the answer an Access-Challenge. The attributes of the reply are the caller's to set.
     pub fn challenge(&mut self) {
         // SAFETY: S1; one field is written.
         unsafe {
@@ -202,7 +202,7 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// Writes one line with the request's number.
+    /// Writes one line to the server's log, with the request's number.
     pub fn log(&self, level: LogLevel, text: &str) {
         let text = CText::line(text);
         // SAFETY: S1; the strings live through the call; the text is an argument of "%s", never the format.
@@ -211,10 +211,11 @@ impl<'r> Request<'r> {
         };
     }
 
-    /// Names the failure in Module-Failure-Message, which the server shows in its "Login incorrect" line.
+    /// Adds a Module-Failure-Message, which the server shows in its "Login incorrect" line.
     pub fn failure(&mut self, text: &str) {
         let text = CText::line(text);
-        // SAFETY: S2; both strings end in NUL and live through the call, and the text is an argument of "%s", never the format. The pair that is added belongs to the request.
+        // SAFETY: S2; both strings end in NUL and live through the call; the text is an argument of "%s", never the format. The pair
+        // that is added belongs to the request.
         unsafe { c::module_failure_msg(self.raw(), c"%s".as_ptr(), text.as_ptr()) };
     }
 }

@@ -11,24 +11,24 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A FreeRADIUS module. Its methods are called by many threads at once.
 pub trait Module: Send + Sync + Sized + 'static {
-    /// Its name, without `rlm_`.
+    /// The name of the module, without `rlm_`.
     const NAME: &'static CStr;
 
-    /// Called for each instance before anything else of the configuration is compiled: the place to register attributes.
+    /// Called for each instance before policies are compiled: the place to register the attributes that they name.
     ///
     /// # Errors
     ///
-    /// Sentences for the log; the server does not start.
+    /// Lines for the log. The server does not start.
     fn bootstrap(setup: &InstanceSetup) -> Result<(), Vec<String>>;
 
     /// Makes an instance. With [`InstanceSetup::check_only`] it opens nothing, starts nothing and writes nothing.
     ///
     /// # Errors
     ///
-    /// Sentences for the log; the server does not start.
+    /// Lines for the log. The server does not start.
     fn instantiate(setup: &InstanceSetup) -> Result<Self, Vec<String>>;
 
-    /// Called before each method, on the same request. What it returns stands for the method, which then does not run.
+    /// Called before each method, on the same request. If it returns a result, that is the method's, and the method does not run.
     fn before(&self, _method: SectionMethod, _request: &mut Request<'_>) -> Option<Rcode> {
         None
     }
@@ -42,11 +42,11 @@ pub trait Module: Send + Sync + Sized + 'static {
     fn authenticate(&self, _request: &mut Request<'_>) -> Rcode {
         Rcode::Fail
     }
-    /// `pre-proxy { }` of a [`Pool`](super::HomePool): the request is about to wait.
+    /// `pre-proxy { }`: the request is about to be proxied, or parked in a [`HomePool`](super::HomePool).
     fn pre_proxy(&self, _request: &mut Request<'_>) -> Rcode {
         Rcode::Fail
     }
-    /// `post-proxy { }` of a [`Pool`](super::HomePool): it has waited.
+    /// `post-proxy { }`: a home server has answered, or the wait of a parked request is over.
     fn post_proxy(&self, _request: &mut Request<'_>) -> Rcode {
         Rcode::Fail
     }
@@ -56,7 +56,7 @@ pub trait Module: Send + Sync + Sized + 'static {
     }
 }
 
-/// Which method is called.
+/// The method that is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "as in the table")]
 pub enum SectionMethod {
@@ -67,20 +67,20 @@ pub enum SectionMethod {
     PostAuth,
 }
 
-/// What an instance is made from.
+/// What a module gets to make an instance.
 #[derive(Debug)]
 pub struct InstanceSetup {
     /// The section of the instance.
     pub section: Section,
     /// The whole configuration of the server.
     pub server: Section,
-    /// `radiusd -XC`: only the configuration is checked.
+    /// Whether the configuration is only checked (`radiusd -XC`).
     pub check_only: bool,
     /// The server's own tree.
     pub(super) top: *mut c::CONF_SECTION,
 }
 
-/// What a method answers (`rlm_rcode_t`).
+/// The result of a method (`rlm_rcode_t`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Rcode {
@@ -90,7 +90,7 @@ pub enum Rcode {
     Fail,
     /// The request goes on.
     Ok,
-    /// The module answers itself; stop.
+    /// The module has made the answer; no other module runs.
     Handled,
     /// The request makes no sense.
     Invalid,
@@ -127,7 +127,7 @@ pub struct ModuleTable(c::module_t);
 // SAFETY: the table is never written, and what its pointers name is static.
 unsafe impl Sync for ModuleTable {}
 
-/// What the server keeps for an instance: zeroed when allocated, filled by `instantiate`.
+/// The memory that the server allocates for an instance, zeroed; `instantiate` fills it.
 struct InstanceSlot<M> {
     module: *mut M,
 }
@@ -224,7 +224,7 @@ unsafe extern "C" fn post_auth<M: Module>(instance: *mut c_void, request: *mut c
     unsafe { call(instance, request, SectionMethod::PostAuth, M::post_auth) }
 }
 
-/// The boundary: whatever happens in a method, the server gets a result, and for a panic it is `fail`.
+/// The boundary between the server and a method. A panic ends here and becomes `fail`.
 ///
 /// # Safety
 ///
@@ -254,7 +254,7 @@ unsafe fn call<M: Module>(
     result.unwrap_or(Rcode::Fail).as_c()
 }
 
-/// Runs `work`; a panic becomes an error, and a line in the log (see [`report_panics`]).
+/// Runs `work`. A panic becomes an error; where it was is in the log (see [`report_panics`]).
 fn guarded<T>(work: impl FnOnce() -> Result<T, Vec<String>>) -> Result<T, Vec<String>> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|payload| {
         discard(payload);
@@ -290,7 +290,7 @@ unsafe fn setup(section: *mut c::CONF_SECTION) -> InstanceSetup {
     }
 }
 
-/// A panic, on whichever thread, is a line in the server's log that says where, not what: its text could hold a secret.
+/// Makes each panic, on any thread, a line in the server's log that tells the place. Its text is left out: it could hold a secret.
 fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
@@ -298,7 +298,7 @@ fn report_panics() {
     }));
 }
 
-/// Compares the layout that bindgen saw with that of the running server: what it allocates is as large as what we read.
+/// Compares the sizes of the structures that the running server allocates with those of the headers.
 fn check_layout() -> Result<(), Vec<String>> {
     let name = find_attribute("User-Name").map_err(|missing| vec![missing.to_string()])?;
     let size = |chunk: *mut c_void| {
@@ -310,7 +310,7 @@ fn check_layout() -> Result<(), Vec<String>> {
             size
         }
     };
-    // SAFETY: these allocate and fill in defaults; the dictionary entry is alive (S4).
+    // SAFETY: the functions allocate and fill in defaults; the dictionary entry is alive (S4).
     let found = unsafe {
         [
             size(c::request_alloc(std::ptr::null_mut()).cast()),

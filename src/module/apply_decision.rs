@@ -19,7 +19,7 @@ impl MfaModule {
     pub(super) fn act_on_progress(&self, request: &mut Request<'_>, progress: LoginProgress) -> Rcode {
         match progress {
             LoginProgress::Done(decision) => self.apply(request, &decision),
-            LoginProgress::Waiting(seat) => self.wait_for_decision(request, seat),
+            LoginProgress::Waiting(handle) => self.wait_for_decision(request, handle),
         }
     }
 
@@ -29,7 +29,7 @@ impl MfaModule {
         let is_answer = self.answers_challenge(request).is_some();
         if !is_answer && request.outer().is_some() && self.attributes.is_within_eap(request) {
             return outcome::checked_rcode(
-                request.note(LoginNote::Say(Box::new(decision.clone()))),
+                request.note(LoginNote::ChallengeDue(Box::new(decision.clone()))),
                 Rcode::Ok,
             );
         }
@@ -146,7 +146,7 @@ impl MfaModule {
     /// Adds the groups and reply attributes of an accepted user.
     fn add_user_attributes(&self, request: &mut Request<'_>, decision: &Decision) -> Result<(), Error> {
         let Some(grants) = &decision.grants else { return Ok(()) };
-        self.attributes.set_grants(request, grants, &self.told)
+        self.attributes.set_grants(request, grants, &self.reply_attributes)
     }
 
     /// `ok` if there is a ticket now; there is none for a second user of a tunnel, or a tunnel in a tunnel.

@@ -1,6 +1,5 @@
 //! The control list: what unlang has asked for, and what is left there for unlang and for the modules that follow.
 
-use super::attribute_values::single_value;
 use super::attributes::ModuleAttributes;
 use super::login::DigestProtocol;
 use crate::engine::Decision;
@@ -25,20 +24,20 @@ impl ModuleAttributes {
         }
     }
 
-    /// The value of MFA-Result that this module set on the request.
-    pub(super) fn told_result(&self, request: &Request<'_>) -> Option<Vec<u8>> {
+    /// The value of MFA-Result that an earlier call set on the request.
+    pub(super) fn result_output(&self, request: &Request<'_>) -> Option<Vec<u8>> {
         request.values(AttributeList::Control, self.result).into_iter().next()
     }
 
     /// The values of MFA-Profile and MFA-Language, each if there is exactly one.
     pub(super) fn profile_and_language(&self, request: &Request<'_>) -> [Option<String>; 2] {
         [self.mfa_profile, self.mfa_language].map(|attribute| {
-            let value = single_value(request.values(AttributeList::Control, attribute))?;
+            let value = request.single_value(AttributeList::Control, attribute)?;
             Some(String::from_utf8_lossy(&value).into_owned())
         })
     }
 
-    /// Gives `chap` and `mschap` the passcode as the user's password, and nothing else to compare with.
+    /// Gives `chap` or `mschap` the passcode as the user's password, and nothing else to compare with.
     pub(super) fn hand_over(
         &self,
         request: &mut Request<'_>,
@@ -56,17 +55,18 @@ impl ModuleAttributes {
             }
     }
 
-    /// Whatever `chap` or `mschap` say of a word is a reject, until we are called again and ask: they know nothing but the word.
+    /// Makes the answer a reject, whatever `chap` or `mschap` find: they verify a word such as `push`, which proves nothing before the
+    /// user has been asked.
     pub(super) fn reject_unless_asked(&self, request: &mut Request<'_>) -> bool {
         request.set(AttributeList::Control, self.response_type, &code::ACCESS_REJECT.to_be_bytes())
     }
 
-    /// Lifts the reject of [`reject_unless_asked`](Self::reject_unless_asked): the module was called again.
+    /// Lifts the reject of [`reject_unless_asked`](Self::reject_unless_asked): the user is asked now.
     pub(super) fn lift_reject(&self, request: &mut Request<'_>) {
         request.remove(AttributeList::Control, self.response_type);
     }
 
-    /// A request that must be refused whatever else is in it.
+    /// Sets `Auth-Type := Reject`, so that the request is refused whatever other modules find.
     pub(super) fn force_reject(&self, request: &mut Request<'_>) {
         if let Some(reject) = self.auth_type.value("Reject") {
             request.set(AttributeList::Control, self.auth_type, &reject.to_be_bytes());

@@ -1,6 +1,6 @@
-//! Datagrams that come again: by what one is known, and when what it was answered is kept.
+//! Datagrams that a client sends again: how one is recognised, and when the decision on it is kept.
 //!
-//! An accept is kept once the guard lets it pass, a challenge when it is put. Nothing of EAP or of a tunnel is.
+//! An accept is kept once the guard lets it pass, a challenge when it is sent. Nothing of EAP or of a tunnel is kept.
 
 use super::instance::MfaModule;
 use crate::app::DatagramDigest;
@@ -9,9 +9,9 @@ use crate::freeradius::{Rcode, Request};
 use std::sync::Arc;
 
 impl MfaModule {
-    /// The digest of the request's datagram, whichever of the client's ports it came from. None if it came through a tunnel, or
-    /// is a packet of an EAP conversation.
-    pub(super) fn record_datagram(&self, request: &mut Request<'_>) -> Option<[u8; 32]> {
+    /// A keyed digest of the request's datagram and of its client's address, but not of its port. `None` in a tunnel, and for a packet
+    /// of an EAP conversation.
+    pub(super) fn datagram_digest(&self, request: &mut Request<'_>) -> Option<[u8; 32]> {
         if request.outer().is_some() || self.attributes.is_eap(request) || request.datagram().is_empty() {
             return None;
         }
@@ -19,14 +19,15 @@ impl MfaModule {
         self.app.as_ref().map(|app| app.attempt_digest(&[b"datagram", client.as_bytes(), request.datagram()]))
     }
 
+    /// The key under which the decision on the datagram is kept: also of the ports and of the server's address.
     fn datagram_key(&self, request: &mut Request<'_>) -> Option<DatagramDigest> {
-        let datagram = self.record_datagram(request)?;
+        let datagram = self.datagram_digest(request)?;
         let server = request.server_address().map(|address| address.to_string()).unwrap_or_default();
         let (from, to) = (request.client_port().to_be_bytes(), request.server_port().to_be_bytes());
         self.app.as_ref()?.datagram_key(&[&datagram, &from, server.as_bytes(), &to])
     }
 
-    /// What is known of the request's datagram.
+    /// The earlier decision on the request's datagram, if it is known.
     pub(super) fn earlier_decision(&self, request: &mut Request<'_>) -> DatagramRecord {
         let key = self.datagram_key(request);
         self.app.as_ref().map(|app| app.earlier_decision(key)).unwrap_or_default()
@@ -40,7 +41,7 @@ impl MfaModule {
         }
     }
 
-    /// Keeps the accept that the guard lets pass.
+    /// Keeps the accept that the guard lets pass, so that the same datagram is accepted again.
     pub(super) fn keep_accept(&self, request: &mut Request<'_>) {
         let held = request.noted_beside::<Arc<EarlierDecision>>().map(Arc::clone);
         if let (Some(app), Some(decision)) = (&self.app, held)
@@ -50,7 +51,7 @@ impl MfaModule {
         }
     }
 
-    /// The same where the guard itself has decided.
+    /// The same where the guard itself has decided. Returns `result`.
     pub(super) fn keep_decision(&self, request: &mut Request<'_>, result: Rcode) -> Rcode {
         if result == Rcode::Ok {
             self.keep_accept(request);
@@ -58,7 +59,7 @@ impl MfaModule {
         result
     }
 
-    /// Keeps a challenge that is being put.
+    /// Keeps a challenge that is sent now.
     pub(super) fn keep_challenge(&self, request: &mut Request<'_>, decision: &Decision) {
         let role = PacketRole::for_challenge(self.answers_challenge(request).as_ref());
         if let (Some(app), Some(decision)) = (&self.app, EarlierDecision::new(decision, role))

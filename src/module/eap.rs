@@ -6,23 +6,23 @@ use crate::engine::Decision;
 use crate::freeradius::{AttributeList, Request, code};
 use crate::types::Secret;
 
-/// Octets of a text in EAP-GTC: the packet is to fit where EAP does at least (RFC 3748, section 3.1).
+/// Octets of a text in EAP-GTC: its packet has to fit into the smallest MTU that EAP allows (RFC 3748, section 3.1).
 const MOST_TEXT: usize = 1000;
 
 impl ModuleAttributes {
-    /// Whether it is a packet of an EAP conversation.
+    /// Whether the request is a packet of an EAP conversation.
     pub(super) fn is_eap(&self, request: &Request<'_>) -> bool {
         request.has_value(AttributeList::Request, self.eap_message)
     }
 
-    /// Whether `eap` is at work around us: it has called the section that we are in, and has the last word.
+    /// Whether `eap` has called the section that runs, and decides after it.
     pub(super) fn is_within_eap(&self, request: &Request<'_>) -> bool {
         let has_ended = request.reply_code() == code::ACCESS_ACCEPT || request.is_proxied();
         self.is_eap(request) && !has_ended
     }
 
-    /// The answer to a challenge of ours, in EAP-GTC in a tunnel: its text becomes the password, and `eap`, which had ended the
-    /// method, is told to leave it alone. Auth-Type is the caller's to set, whatever `eap` may have set.
+    /// Opens the answer to a challenge of this module that comes as EAP-GTC in a tunnel: its text becomes the password, and `eap`, for
+    /// which the method has ended, leaves the packet alone. What `eap` has set as Auth-Type is removed; the caller sets it.
     pub(super) fn open_answer(&self, request: &mut Request<'_>) -> bool {
         let reject = self.auth_type.value("Reject").map(|reject| reject.to_be_bytes().to_vec());
         if request
@@ -39,8 +39,8 @@ impl ModuleAttributes {
             })
     }
 
-    /// The challenge as the text of an EAP-Request of the type GTC (RFC 3748, sections 4.1 and 5.6). `false` if the packet was
-    /// no response of that type.
+    /// Puts a challenge into the reply: the text of an EAP-Request of the type GTC (RFC 3748, sections 4.1 and 5.6), and its State.
+    /// `false` if the packet was no response of that type.
     pub(super) fn set_gtc(&self, request: &mut Request<'_>, decision: &Decision) -> bool {
         let (Some((id, _)), Some(state)) = (self.gtc_response(request), decision.state()) else {
             return false;
@@ -54,8 +54,8 @@ impl ModuleAttributes {
             && request.set(AttributeList::Reply, self.state, state.as_bytes())
     }
 
-    /// The end of an EAP conversation that is refused after it had succeeded: EAP-Failure for its last identifier (RFC 3748,
-    /// section 4.2), in what becomes the reply.
+    /// Ends an EAP conversation that is refused after it had succeeded: with an EAP-Failure of its last identifier (RFC 3748, section
+    /// 4.2), in the list that becomes the reply.
     pub(super) fn fail_eap(&self, request: &mut Request<'_>) {
         let list =
             if request.proxy_code().is_some() { AttributeList::ProxyReply } else { AttributeList::Reply };
@@ -73,7 +73,7 @@ impl ModuleAttributes {
     }
 }
 
-/// Response, identifier, length, type GTC, text.
+/// Reads a packet: code 2 (response), identifier, length in two octets, type 6 (GTC), text.
 fn gtc_response(octets: &[u8]) -> Option<(u8, Secret)> {
     let [2, id, high, low, 6, text @ ..] = octets else { return None };
     let length = usize::from(u16::from_be_bytes([*high, *low]));

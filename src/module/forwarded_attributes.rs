@@ -1,27 +1,27 @@
-//! Attributes for another RADIUS server that checks passwords, and from it.
+//! Attributes that are forwarded to the RADIUS server that verifies passwords, and those that come from it.
 
 use crate::config::radius::PassThrough;
 use crate::config::{Config, PasswordBackendKind};
 use crate::engine::directory::RawAttribute;
 use crate::freeradius::{Attribute, AttributeList, Request, attribute_by_number, find_attribute};
 
-/// Which attributes of the client's request are passed on.
-pub(super) enum PassedAttributes {
-    /// No attributes, or no backend that receives any.
+/// Which attributes of a request are forwarded.
+pub(super) enum ForwardedAttributes {
+    /// None are, or there is no RADIUS backend.
     Nothing,
-    /// All that may be.
+    /// All that may be forwarded.
     All,
     /// The named attributes.
     These(Vec<Attribute>),
 }
 
-impl PassedAttributes {
-    /// As `radius { }` says, if it verifies any password.
+impl ForwardedAttributes {
+    /// Looks up what `pass_through` of `radius { }` names, if a RADIUS server verifies any password.
     ///
     /// # Errors
     ///
     /// One message for each attribute that the dictionary does not have.
-    pub(super) fn find_backend(config: &Config) -> Result<Self, Vec<String>> {
+    pub(super) fn find_forwarded(config: &Config) -> Result<Self, Vec<String>> {
         let Some(radius) = config
             .radius
             .as_ref()
@@ -44,10 +44,10 @@ impl PassedAttributes {
         if wrong.is_empty() { Ok(Self::These(found)) } else { Err(wrong) }
     }
 
-    /// What is passed on of a request: that of the client, which stands around the tunnels.
-    pub(super) fn packet_to_forward(&self, request: &mut Request<'_>) -> Vec<RawAttribute> {
+    /// The attributes to forward of a request. Of one in a tunnel, they are those of the outermost packet.
+    pub(super) fn read_forwarded(&self, request: &mut Request<'_>) -> Vec<RawAttribute> {
         if let Some(mut outer) = request.outer() {
-            return self.packet_to_forward(&mut outer);
+            return self.read_forwarded(&mut outer);
         }
         let wanted = match self {
             Self::Nothing => return Vec::new(),
@@ -59,7 +59,7 @@ impl PassedAttributes {
     }
 }
 
-/// Puts what another server has said into the reply.
+/// Adds the attributes of another server's accept to the reply.
 pub(super) fn add_to_reply(request: &mut Request<'_>, told: &[RawAttribute]) {
     request.add_encoded(AttributeList::Reply, told.iter().map(|raw| (raw.kind, raw.value.as_slice())));
 }

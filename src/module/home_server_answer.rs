@@ -1,9 +1,7 @@
-//! Logins whose password the server has proxied itself, to a home server of the site; they are handled in
-//! `post-proxy`.
+//! Logins whose password a home server of the site has verified; `post-proxy` handles them.
 //!
-//! The server proxies a request once, so such a login cannot leave its thread any more: clients that show challenges
-//! get one, also about what the device asks. The guard in `post-auth` does the same for logins that did not come by
-//! here.
+//! The server proxies a request once, so such a login cannot be parked: a client that shows challenges gets one, also about a push,
+//! and otherwise the thread waits. The guard in `post-auth` does the same for logins that did not come through `post-proxy`.
 
 use super::instance::MfaModule;
 use super::login::TrafficKind;
@@ -21,7 +19,7 @@ impl MfaModule {
         {
             return Rcode::Noop;
         }
-        // The name outside a tunnel is not verified; and in a tunnel the result of `eap` is the final one.
+        // The name outside a tunnel is not verified, and in a tunnel `eap` decides.
         let result = match self.attributes.is_eap(request) || request.outer().is_some() {
             true => self.turn_away(request, RefusalReason::Undecided),
             false => self.ask_accepted(request),
@@ -32,7 +30,7 @@ impl MfaModule {
         request.clear_proxy_reply();
         match result {
             Rcode::Handled if request.reply_code() == code::ACCESS_CHALLENGE => result,
-            // A reject would be ignored here.
+            // The server ignores `reject` in `post-proxy`.
             _ => {
                 self.attributes.fail_eap(request);
                 self.attributes.force_reject(request);
@@ -55,8 +53,9 @@ impl MfaModule {
         }
     }
 
-    /// Whether a user who has shown only the right password is asked for a second factor.
+    /// Whether a user is asked for a second factor after the password: the field holds none.
     pub(super) fn asks_later(&self, request: &Request<'_>) -> bool {
-        matches!(self.login_mode(request), Mode::Challenge | Mode::Auto) || self.is_append_alone(request)
+        matches!(self.login_mode(request), Mode::Challenge | Mode::Auto)
+            || self.is_append_without_passcode(request)
     }
 }

@@ -1,6 +1,5 @@
 //! Reads the login out of a request: kind of traffic, user, source, and submitted password.
 
-use super::attribute_values::single_value;
 use super::attributes::ModuleAttributes;
 use crate::engine::{AttemptSource, PolicyContext, SubmittedPassword, is_state};
 use crate::freeradius::{Attribute, AttributeList, Request, code};
@@ -36,7 +35,7 @@ impl DigestProtocol {
     }
 }
 
-/// The number of the method (draft-kamath-pppext-eap-mschapv2).
+/// The EAP type of EAP-MSCHAPv2 (draft-kamath-pppext-eap-mschapv2).
 const EAP_MS_CHAP2: u8 = 26;
 
 /// Service-Type = Call-Check (RFC 2865, section 5.6).
@@ -60,15 +59,14 @@ impl ModuleAttributes {
         TrafficKind::Login
     }
 
-    /// The user's name as it was typed, or as policy says (MFA-User). Empty if there is none, or several: several MFA-User
-    /// are ambiguous, and User-Name then does not count.
+    /// The user's name as it was typed, or as policy says (MFA-User). Empty if there is none, or several. If there are several MFA-User,
+    /// User-Name does not count either.
     pub(super) fn user(&self, request: &Request<'_>) -> Vec<u8> {
-        let by_policy = request.values(AttributeList::Control, self.mfa_user);
-        let names = match by_policy.is_empty() {
-            true => request.values(AttributeList::Request, self.user_name),
-            false => by_policy,
+        let (list, name) = match request.has_value(AttributeList::Control, self.mfa_user) {
+            true => (AttributeList::Control, self.mfa_user),
+            false => (AttributeList::Request, self.user_name),
         };
-        single_value(names).unwrap_or_default()
+        request.single_value(list, name).unwrap_or_default()
     }
 
     /// The value of a yes/no attribute of policy. Of several values, a no counts; `None` if there is no value.
@@ -83,8 +81,7 @@ impl ModuleAttributes {
         if let Some(mut outer) = request.outer() {
             return self.attempt_source(&mut outer);
         }
-        let station =
-            single_value(request.values(AttributeList::Request, self.calling_station)).unwrap_or_default();
+        let station = request.single_value(AttributeList::Request, self.calling_station).unwrap_or_default();
         AttemptSource {
             client: request.client().map(|address| address.to_string()).unwrap_or_default(),
             calling_station: Printable::new(station).to_string(),
@@ -92,21 +89,21 @@ impl ModuleAttributes {
         }
     }
 
-    /// The facts that policy may use. Outside a tunnel, except for the password in an EAP method, the name is not verified: nothing
-    /// that depends on it counts.
+    /// The facts that policy may use. The name outside an EAP tunnel is not verified, and nothing that depends on it counts; unless an
+    /// EAP method without a tunnel presents the password with it.
     pub(super) fn policy_context(&self, request: &mut Request<'_>, names: &NameRules) -> PolicyContext {
         let is_method = self.is_within_eap(request)
             && !matches!(self.submitted_password(request), SubmittedPassword::Absent);
-        let is_anybody = self.is_eap(request) && request.outer().is_none() && !is_method;
+        let is_unverified = self.is_eap(request) && request.outer().is_none() && !is_method;
         let source = self.attempt_source(request);
         let groups = request.values(AttributeList::Control, self.mfa_group);
         let groups = groups.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect::<Vec<_>>();
         PolicyContext {
-            user: UserName::parse(&self.user(request), names).ok().filter(|_| !is_anybody),
+            user: UserName::parse(&self.user(request), names).ok().filter(|_| !is_unverified),
             client: source.client,
             client_name: self.client_name(request),
             calling_station: source.calling_station,
-            groups: Some(groups).filter(|groups| !groups.is_empty() && !is_anybody),
+            groups: Some(groups).filter(|groups| !groups.is_empty() && !is_unverified),
         }
     }
 
@@ -117,21 +114,20 @@ impl ModuleAttributes {
         }
     }
 
-    /// The State that the client sent, if it is one of ours. Of several, one of which is ours, all octets together:
-    /// an unknown State.
+    /// The State that the client sent, if it has the form of this module's. If there are several, one of which has, they are joined to
+    /// one that is not known.
     pub(super) fn state_of_ours(&self, request: &Request<'_>) -> Option<Vec<u8>> {
         let states = request.values(AttributeList::Request, self.state);
         states.iter().any(|state| is_state(state)).then(|| states.concat())
     }
 
-    /// What makes another packet one of the same attempt, as far as the packet tells: who, from where, to which virtual server, for which session, with
-    /// which password, and what policy has said of it. Also whether a session or a station is in it.
-    ///
-    /// A login that has to have a second factor is not one that needs none.
+    /// What distinguishes this attempt from others, as far as the packet tells: user, client, virtual server, session, password, and what
+    /// policy has set, so that a login that needs a second factor is never joined to one that needs none. Two packets with the same
+    /// traits are of one attempt. Also returns whether the packet names a session or a station.
     pub(super) fn distinguishing_traits(&self, request: &Request<'_>) -> (Vec<Secret>, bool) {
         let of = |attribute| request.secrets(AttributeList::Request, attribute);
         let sessions = [of(self.calling_station), of(self.acct_session_id)];
-        let roams = sessions.iter().flatten().any(|value| !value.is_empty());
+        let names_session = sessions.iter().flatten().any(|value| !value.is_empty());
         let mut parts = vec![
             Secret::new(request.client().map(|address| address.to_string()).unwrap_or_default()),
             Secret::new(self.user(request)),
@@ -150,13 +146,13 @@ impl ModuleAttributes {
             self.ms_chap_response,
             self.ms_chap2_response,
         ];
-        let told = [self.mfa_mode, self.mfa_exempt, self.mfa_remember, self.mfa_dialogue, self.mfa_group];
-        let told = told.map(|attribute| request.secrets(AttributeList::Control, attribute));
-        for values in sessions.into_iter().chain(more.map(of)).chain(told) {
+        let policy = [self.mfa_mode, self.mfa_exempt, self.mfa_remember, self.mfa_dialogue, self.mfa_group];
+        let policy = policy.map(|attribute| request.secrets(AttributeList::Control, attribute));
+        for values in sessions.into_iter().chain(more.map(of)).chain(policy) {
             parts.push(Secret::new(values.len().to_be_bytes()));
             parts.extend(values);
         }
-        (parts, roams)
+        (parts, names_session)
     }
 
     /// The number of tunnels around the request.
@@ -167,7 +163,7 @@ impl ModuleAttributes {
         }
     }
 
-    /// The protocol of the password, as it is logged.
+    /// The protocol that carries the password, as it is logged.
     pub(super) fn password_protocol(&self, request: &mut Request<'_>) -> &'static str {
         let has = |attribute| request.has_value(AttributeList::Request, attribute);
         let packet = request.joined_secret(AttributeList::Request, self.eap_message);
@@ -191,23 +187,21 @@ impl ModuleAttributes {
         if counts.iter().sum::<usize>() != 1 {
             return SubmittedPassword::Absent;
         }
-        let of = |attribute| request.values(AttributeList::Request, attribute);
-        let ms_challenge = || single_value(of(self.ms_chap_challenge));
+        let ms_challenge = || request.single_value(AttributeList::Request, self.ms_chap_challenge);
         let only = |attribute| request.secrets(AttributeList::Request, attribute).pop();
         let password = if let Some(field) = only(self.user_password) {
             Some(SubmittedPassword::Plain(field))
         } else if let Some(answer) = only(self.chap_password) {
-            let challenges = of(self.chap_challenge);
-            let challenge = match challenges.is_empty() {
-                true => Some(request.authenticator().to_vec()),
-                false => single_value(challenges),
+            let challenge = match request.has_value(AttributeList::Request, self.chap_challenge) {
+                true => request.single_value(AttributeList::Request, self.chap_challenge),
+                false => Some(request.authenticator().to_vec()),
             };
             challenge.and_then(|challenge| chap_answer(answer.expose(), challenge))
         } else if let Some(answer) = only(self.ms_chap_response) {
             ms_challenge().and_then(|challenge| ms_chap_answer(answer.expose(), &challenge))
         } else {
-            let mut names = of(self.ms_chap_user_name);
-            names.extend(of(self.user_name));
+            let mut names = request.values(AttributeList::Request, self.ms_chap_user_name);
+            names.extend(request.values(AttributeList::Request, self.user_name));
             only(self.ms_chap2_response)
                 .and_then(|answer| ms_chap2_answer(answer.expose(), &ms_challenge()?, &names))
         };
@@ -243,12 +237,12 @@ fn ms_chap_answer(octets: &[u8], challenge: &[u8]) -> Option<SubmittedPassword> 
 /// 2.3.2). The peer hashes its name without the domain (RFC 2759, section 8.2); some leave it on.
 fn ms_chap2_answer(octets: &[u8], challenge: &[u8], names: &[Vec<u8>]) -> Option<SubmittedPassword> {
     let (head, response) = octets.split_at_checked(26)?;
-    let mut tried: Vec<Vec<u8>> = Vec::new();
+    let mut variants: Vec<Vec<u8>> = Vec::new();
     for name in names.iter().take(4) {
         let bare = name.rsplit(|octet| *octet == b'\\').next().unwrap_or(name).to_vec();
         for variant in [bare, name.clone()] {
-            if !tried.contains(&variant) {
-                tried.push(variant);
+            if !variants.contains(&variant) {
+                variants.push(variant);
             }
         }
     }
@@ -257,7 +251,7 @@ fn ms_chap2_answer(octets: &[u8], challenge: &[u8], names: &[Vec<u8>]) -> Option
         challenge: challenge.try_into().ok()?,
         peer_challenge: head.get(2..18)?.try_into().ok()?,
         response: response.try_into().ok()?,
-        names: tried,
+        names: variants,
     })
 }
 

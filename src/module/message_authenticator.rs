@@ -1,27 +1,27 @@
 //! Answers that cannot be forged on their way (CVE-2024-3596, "BlastRADIUS").
 //!
-//! Before 3.2.5 the server signs no answer of its own accord. A Message-Authenticator (RFC 3579, section 3.2) that is
-//! in the reply when a packet is encoded is computed by the server; where it stands first, the octets before it
-//! cannot be predicted what they might bring into the answer themselves. So it is put at the head of the reply as
-//! soon as the module is called, for whatever answers later, and again after each call, since modules add their own
-//! (`eap`) and replies are emptied on the way. From 3.2.5 on the server adds its own first, and passes this one over.
+//! Before 3.2.5 the server does not sign its answers, but it computes a Message-Authenticator (RFC 3579, section 3.2) that is in the
+//! reply when the packet is encoded. As the first attribute, it makes the beginning of the answer unpredictable, which the attack
+//! has to know. So one is put at the head of the reply before each call of the module, for whatever answers later, and after each
+//! call, since other modules (`eap`) add their own, and the reply may have been emptied. From 3.2.5 on the server puts its own in
+//! front, and passes over this one.
 
 use super::instance::{MfaModule, shown_user};
 use crate::config::clients;
 use crate::freeradius::{AttributeList, LogLevel, Rcode, Request, code, limits_proxy_state};
 
-/// What is refused, in the server's log and in Module-Failure-Message.
+/// The reason of the refusal, in the server's log and in Module-Failure-Message.
 const UNSIGNED_PROXY: &str = "Proxy-State without Message-Authenticator";
 
 impl MfaModule {
-    /// Makes a Message-Authenticator the first attribute of what the client will be answered, and the only one.
-    pub(super) fn sign(&self, request: &mut Request<'_>) {
-        // What is answered in a tunnel is no packet.
+    /// Makes a Message-Authenticator the first attribute of the reply, and its only one.
+    pub(super) fn sign_reply(&self, request: &mut Request<'_>) {
+        // The reply of a request in a tunnel is not sent as a packet.
         if request.code() != code::ACCESS_REQUEST || request.outer().is_some() {
             return;
         }
         let signature = self.attributes.message_authenticator;
-        // The server puts this list behind the reply.
+        // The server appends this list to the reply.
         request.remove(AttributeList::ProxyReply, signature);
         if !request.is_first(AttributeList::Reply, signature)
             && !request.set_first(AttributeList::Reply, signature, &[0; 16])
@@ -30,8 +30,8 @@ impl MfaModule {
         }
     }
 
-    /// Whether an attacker between client and server could have put a Proxy-State into the packet, in order to forge the answer that it is
-    /// copied into. Only a client that signs its packets, or that is known to be a proxy, may send one.
+    /// Whether the packet may hold a Proxy-State that an attacker between client and server has put there, in order to forge the answer
+    /// that it is copied into. Only a client that signs its packets, or is known to be a proxy, may send one.
     pub(super) fn is_forgeable(&self, request: &mut Request<'_>) -> bool {
         let has = |attribute| request.has_value(AttributeList::Request, attribute);
         !limits_proxy_state()
@@ -43,7 +43,7 @@ impl MfaModule {
             && !request.client_option(clients::PROXY).is_some_and(|value| clients::is_yes(&value))
     }
 
-    /// Refuses it. Its Proxy-State does not come back.
+    /// Refuses such a packet. Its Proxy-State is not copied into the answer.
     pub(super) fn refuse_forgeable(&self, request: &mut Request<'_>) -> Rcode {
         let source = self.attributes.attempt_source(request);
         let user = String::from_utf8_lossy(&self.attributes.user(request)).into_owned();

@@ -7,7 +7,6 @@
 //! [`parking`].
 
 mod apply_decision;
-mod attribute_values;
 mod attributes;
 mod control_list;
 mod datagrams;
@@ -27,6 +26,7 @@ mod reply_attributes;
 mod request_state;
 mod sections;
 mod session_state;
+mod start;
 mod station;
 mod ticket;
 

@@ -1,8 +1,8 @@
 //! Parking: how a login that waits leaves its thread, and how it comes back.
 //!
-//! It leaves as a proxied request, to the responder in this process ([`crate::app`]), through a home server pool that is made at
-//! start ([`HomePool`]). A datagram comes back; but the decision is read from the wait itself, by the token that is attached to the
-//! request.
+//! The server proxies the request to the responder in this process ([`crate::waiting`]), through a home server pool that is made at
+//! start ([`HomePool`]). When the responder answers, the server goes on with the request. The decision is not read from that answer,
+//! but from the wait, by the token that is attached to the request.
 
 use super::attributes::ModuleAttributes;
 use super::error::Error;
@@ -18,6 +18,7 @@ use crate::types::Secret;
 use crate::waiting::{AttemptFingerprint, ParkedHandle};
 use std::time::Duration;
 
+/// The name of the pool, its home server and its virtual server.
 fn pool_name(name: &str) -> String {
     format!("{name}-wait")
 }
@@ -65,15 +66,15 @@ pub(super) fn make_home_pool(
 }
 
 impl ModuleAttributes {
-    /// The packet to the responder: nothing in it but what finds the wait again, and what signs it.
+    /// Reduces the proxied packet to what the responder needs: the token of the wait, and a signature.
     pub(super) fn address_to_responder(&self, request: &mut Request<'_>, token: &[u8]) -> bool {
         request.clear_proxy();
         request.set(AttributeList::Proxy, self.state, token)
             && request.set(AttributeList::Proxy, self.message_authenticator, &[0; 16])
     }
 
-    /// The accept of a request that has waited: its reply is what it was before, signed once.
-    pub(super) fn give_back(&self, request: &mut Request<'_>) {
+    /// Gives an accepted request that was parked its reply back, with one Message-Authenticator.
+    pub(super) fn restore_reply(&self, request: &mut Request<'_>) {
         request.unpark_request();
         if request.has_value(AttributeList::Reply, self.message_authenticator) {
             request.remove(AttributeList::ProxyReply, self.message_authenticator);
@@ -84,20 +85,23 @@ impl ModuleAttributes {
 impl MfaModule {
     /// The properties of the packet beside the login attempt in it.
     pub(super) fn login_packet(&self, request: &mut Request<'_>) -> LoginPacket {
-        let (parts, roams) = self.attributes.distinguishing_traits(request);
-        let roams = roams || self.is_known_by_port(request);
-        let parts: Vec<&[u8]> = parts.iter().map(Secret::expose).collect();
-        let digest = self.app.as_ref().map(|app| app.attempt_digest(&parts)).unwrap_or_default();
+        let (traits, names_session) = self.attributes.distinguishing_traits(request);
+        let roams = names_session || self.is_known_by_port(request);
+        let traits: Vec<&[u8]> = traits.iter().map(Secret::expose).collect();
+        let digest = self.app.as_ref().map(|app| app.attempt_digest(&traits)).unwrap_or_default();
         let limit = request.integer(AttributeList::Control, self.attributes.mfa_wait_limit);
-        let sends = self.app.as_ref().is_some_and(App::sends_codes);
-        let voice =
-            self.reply_voice(request).with_client_name(if sends { request.client_name() } else { None });
+        let sends_codes = self.app.as_ref().is_some_and(App::sends_codes);
+        let voice = self.reply_voice(request).with_client_name(if sends_codes {
+            request.client_name()
+        } else {
+            None
+        });
         let limit = limit.map(|seconds| Duration::from_secs(seconds.into()));
         let is_parkable = self.pool.is_some() && request.check_parkable().is_ok();
         LoginPacket {
             fingerprint: AttemptFingerprint {
                 digest,
-                datagram: self.record_datagram(request),
+                datagram: self.datagram_digest(request),
                 roams,
                 port: request.client_port(),
             },
@@ -107,29 +111,29 @@ impl MfaModule {
         }
     }
 
-    /// Lets the request wait: parked, or on its thread.
-    pub(super) fn wait_for_decision(&self, request: &mut Request<'_>, seat: ParkedHandle) -> Rcode {
+    /// Parks the request; or, if that cannot be, waits on its thread.
+    pub(super) fn wait_for_decision(&self, request: &mut Request<'_>, handle: ParkedHandle) -> Rcode {
         let parked = self.pool.as_ref().map(|pool| request.park_request(pool));
         if let Some(Ok(())) = parked {
-            return outcome::checked_rcode(request.note(LoginNote::Parked(seat)), Rcode::Handled);
+            return outcome::checked_rcode(request.note(LoginNote::Parked(handle)), Rcode::Handled);
         }
         let Some(app) = &self.app else { return Rcode::Fail };
-        let decision = app.block_for_decision(seat, &|| request.is_stopped());
+        let decision = app.block_for_decision(handle, &|| request.is_stopped());
         self.apply(request, &decision)
     }
 
-    /// The request has waited: acts on the decision, which is the wait's and not the datagram's.
+    /// Applies the decision on a request that was parked. The datagram that came back only has to agree with it.
     pub(super) fn take_decision(&self, request: &mut Request<'_>) -> Rcode {
         let decision = match (request.noted::<LoginNote>(), &self.app) {
-            (Some(LoginNote::Parked(seat)), Some(app)) => app.take_decision(seat),
+            (Some(LoginNote::Parked(handle)), Some(app)) => app.take_decision(handle),
             _ => None,
         };
         let code = request.proxy_code();
-        let Some(decision) = decision else { return self.give_up(request) };
+        let Some(decision) = decision else { return self.refuse_unanswered(request) };
         let lets_in = decision.verdict().lets_in();
         match code {
             Some(code::ACCESS_ACCEPT) if lets_in => {
-                self.attributes.give_back(request);
+                self.attributes.restore_reply(request);
                 self.apply(request, &decision)
             }
             Some(code::ACCESS_REJECT | code::ACCESS_CHALLENGE) if !lets_in => {
@@ -140,8 +144,8 @@ impl MfaModule {
                 self.attributes.fail_eap(request);
                 Rcode::Updated
             }
-            // Not what was decided, or not by the responder.
-            _ if lets_in => self.give_up(request),
+            // The datagram does not agree, or is not the responder's.
+            _ if lets_in => self.refuse_unanswered(request),
             // A newer packet has taken the accept meanwhile.
             _ => {
                 self.log_and_output(request, &decision);
@@ -152,7 +156,7 @@ impl MfaModule {
         }
     }
 
-    /// Writes the decision to the log and the outputs. The answer to the client is already being sent.
+    /// Writes the decision to the log and the outputs. The answer itself is in the responder's packet.
     fn log_and_output(&self, request: &mut Request<'_>, decision: &Decision) {
         self.attributes.set_outputs(request, decision);
         let source = self.attributes.attempt_source(request);
@@ -163,8 +167,8 @@ impl MfaModule {
         request.failure(decision.reason().as_str());
     }
 
-    /// No decision arrived.
-    fn give_up(&self, request: &mut Request<'_>) -> Rcode {
+    /// Refuses a request for which no decision came, or an answer that does not agree with it.
+    fn refuse_unanswered(&self, request: &mut Request<'_>) -> Rcode {
         let source = self.attributes.attempt_source(request);
         let user = self.attributes.user(request);
         let line = format!(

@@ -11,7 +11,7 @@ use crate::freeradius::Request;
 use std::time::Duration;
 
 impl MfaModule {
-    /// Has the server send a refusal `reject_delay` and `longer` after its packet came, or at once if that is over.
+    /// Has the server send a refusal when `reject_delay` and `longer` have passed since its packet came, or at once if they have.
     pub(super) fn hold_back(&self, request: &mut Request<'_>, longer: Duration) {
         if let Some(mut outer) = request.outer() {
             return self.hold_back(&mut outer, longer);
@@ -25,11 +25,11 @@ impl MfaModule {
         }
     }
 
-    /// A reject in `Post-Auth-Type REJECT`, where the server's own modules check the password: one of another module becomes like one of
-    /// ours, since it tells that the passcode was right, or that none was asked for. What others have put into the reply tells the
-    /// same: which of them have run depends on it.
-    pub(super) fn even_out(&self, request: &mut Request<'_>) {
-        let told = self.attributes.told_result(request);
+    /// Makes a reject of another module look like one of this module, where the server's own modules verify the password: else it would
+    /// tell that the passcode was right, or that none was asked for. What other modules have put into the reply would tell the same,
+    /// since it depends on which of them have run. For `Post-Auth-Type REJECT`.
+    pub(super) fn equalise_reject(&self, request: &mut Request<'_>) {
+        let told = self.attributes.result_output(request);
         let is_ours = told.is_some_and(|result| result != Verdict::Pending.as_str().as_bytes());
         let hold = request.hold();
         let status = PasswordStatus::initial_for(&self.config, self.login_mode(request));

@@ -12,7 +12,7 @@ use std::time::Duration;
 const LONGEST_DELAY: Duration = Duration::from_secs(10);
 
 impl ModuleAttributes {
-    /// Takes out of the reply what belongs to an accept: keys, addresses, groups. An EAP-Success becomes an EAP-Failure of
+    /// Removes what belongs to an accept from the reply: keys, addresses, groups. An EAP-Success becomes an EAP-Failure of
     /// the same identifier (RFC 3748, section 4.2), with the Message-Authenticator that RFC 3579 asks for.
     pub(super) fn strip_accept(&self, request: &mut Request<'_>) {
         let eap = request.values(AttributeList::Reply, self.eap_message).into_iter().next();
@@ -23,7 +23,7 @@ impl ModuleAttributes {
         }
     }
 
-    /// Takes an accept back out of the reply, if a module before us has put one there: `eap` and `mschap` do.
+    /// Removes an accept from the reply, if an earlier module has put one there, as `eap` and `mschap` do.
     pub(super) fn take_back_accept(&self, request: &mut Request<'_>) {
         let has_success = request.has_value(AttributeList::Reply, self.ms_chap2_success);
         if request.reply_code() == code::ACCESS_ACCEPT || has_success {
@@ -31,18 +31,18 @@ impl ModuleAttributes {
         }
     }
 
-    /// Has the server send the refusal this much later, whatever its own `reject_delay` is.
+    /// Has the server send a refusal later by `by`, in place of its own `reject_delay`.
     pub(super) fn delay_refusal(&self, request: &mut Request<'_>, by: Duration) {
         let Some(attribute) = self.response_delay else { return };
         let by = u32::try_from(by.min(LONGEST_DELAY).as_micros()).unwrap_or(u32::MAX);
-        // What is in the reply while a home server's is looked at is replaced by that one.
+        // In `post-proxy` the answer of the home server becomes the reply.
         for list in [AttributeList::Reply, AttributeList::ProxyReply] {
             request.set(list, attribute, &by.to_be_bytes());
         }
     }
 
-    /// Removes the texts for the user from the reply, and everything else if they showed a password: none of it may
-    /// go to a user who is refused (RFC 2865, section 5.44).
+    /// Removes the texts for the user from the reply; and everything else, except with MS-CHAP: none of it may go to a user who is
+    /// refused (RFC 2865, section 5.44).
     pub(super) fn remove_reply_texts(&self, request: &mut Request<'_>) {
         let has_ms_chap = [self.ms_chap_response, self.ms_chap2_response]
             .into_iter()
@@ -55,7 +55,7 @@ impl ModuleAttributes {
         request.clear_proxy_reply();
     }
 
-    /// The question for the user, whether the input is shown, and the State of the answer.
+    /// Puts the texts for the user into the reply, whether the input is shown (Prompt), and the State of the answer.
     pub(super) fn set_words(&self, request: &mut Request<'_>, decision: &Decision) {
         if !decision.message.is_empty() {
             request.remove(AttributeList::Reply, self.reply_message);
@@ -71,7 +71,7 @@ impl ModuleAttributes {
         }
     }
 
-    /// What an accept carries: the user's groups on the control list, and reply attributes.
+    /// Adds what an accept carries: the user's groups to the control list, and attributes to the reply.
     ///
     /// # Errors
     ///

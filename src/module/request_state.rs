@@ -25,16 +25,16 @@
 //!   |              ask for the factor ------------------> outcome of the engine
 //!   |                      |                                accept ------------------------> LetIn
 //!   |   inside EAP, and no |                                waiting for a provider --------> Parked
-//!   |   dialogue possible  v                                challenge, inside EAP's method -> Say
+//!   |   dialogue possible  v                                challenge, inside EAP's method -> ChallengeDue
 //!   |       ticket Ask(New): Deferred                       challenge ---------------------> sent, `handled`
 //!   |                                                       refusal -----------------------> sent
 //!   '-- post-auth, post-proxy: the accept is written -----------------------------------> LetIn
 //!
-//!   Parked      post-proxy: accept -> LetIn; reject or challenge -> sent; post-auth: refused
-//!   Say         authenticate, post-auth: the challenge is sent
-//!   Deferred    authenticate, post-auth of the inner server: `ok`; the outer server asks
-//!   Question    authenticate behind `eap`: asks, with an outcome as above; post-auth: refused
-//!   LetIn       authenticate, post-auth, post-proxy: `ok`; post-auth in a tunnel leaves a ticket Outer
+//!   Parked        post-proxy: accept -> LetIn; reject or challenge -> sent; post-auth: refused
+//!   ChallengeDue  authenticate, post-auth: the challenge is sent
+//!   Deferred      authenticate, post-auth of the inner server: `ok`; the outer server asks
+//!   Question      authenticate behind `eap`: asks, with an outcome as above; post-auth: refused
+//!   LetIn         authenticate, post-auth, post-proxy: `ok`; post-auth in a tunnel leaves a ticket Outer
 //!
 //!   ticket      redeemed by                                                     state of that request
 //!   Direct      a later packet of the conversation, same user, no tunnel        LetIn
@@ -91,12 +91,13 @@ pub(super) enum RequestState {
     /// The tunnel of this EAP conversation has left a question for its user.
     Question(TunnelQuestion),
     /// The password was right; the challenge is sent once `eap` has ended its method.
-    Say(Box<Decision>),
+    ChallengeDue(Box<Decision>),
     /// No earlier call has left anything.
     New,
 }
 
 impl MfaModule {
+    /// The kind of traffic that the request is.
     pub(super) fn traffic_kind(&self, request: &Request<'_>) -> TrafficKind {
         self.attributes.traffic_kind(request)
     }
@@ -115,8 +116,8 @@ impl MfaModule {
         }
     }
 
-    /// Whether this module verifies the password.
-    pub(super) fn checks_password(&self, request: &Request<'_>) -> bool {
+    /// Whether this module verifies the password, and not another one of the server.
+    pub(super) fn verifies_password(&self, request: &Request<'_>) -> bool {
         PasswordStatus::initial_for(&self.config, self.login_mode(request)).is_ours_to_check()
     }
 
@@ -131,11 +132,12 @@ impl MfaModule {
             who: self.attributes.policy_context(request, &self.config.names),
             exempt: self.attributes.says_yes(request, self.attributes.mfa_exempt),
             remember: self.attributes.says_yes(request, self.attributes.mfa_remember) != Some(false),
-            packet: self.passing.packet_to_forward(request),
+            packet: self.forwarded.read_forwarded(request),
         }
     }
 
-    /// MFA-Mode, set in unlang, or else the configured mode. Of several values, one counts for which a passcode alone is not enough.
+    /// MFA-Mode, set in unlang, or else the configured mode. Of several values, one with which a passcode alone is not enough counts
+    /// first.
     pub(super) fn login_mode(&self, request: &Request<'_>) -> Mode {
         let values = request.values(AttributeList::Control, self.attributes.mfa_mode);
         let read_mode = |octets: &Vec<u8>| {
@@ -157,7 +159,7 @@ impl MfaModule {
         let [profile, language] = self.attributes.profile_and_language(request);
         let profiles = [profile, self.client_option(request, clients::PROFILE)];
         let languages = [language, self.client_option(request, clients::LANGUAGE)];
-        self.words.voice_for(
+        self.texts.voice_for(
             profiles.iter().flatten().map(String::as_str),
             languages.iter().flatten().map(String::as_str),
         )
@@ -168,7 +170,8 @@ impl MfaModule {
         if self.has_client_options { request.client_option(name) } else { None }
     }
 
-    /// The same for a decision: a reject that has to end an EAP conversation is not replaced by a challenge.
+    /// As [`client_voice`](Self::client_voice), for the reply to a decision: a reject that has to end an EAP conversation is not replaced
+    /// by a challenge.
     pub(super) fn reply_voice(&self, request: &mut Request<'_>) -> ClientVoice {
         let is_conversation = self.attributes.is_eap(request) || request.outer().is_some();
         let voice = self.client_voice(request);
@@ -188,7 +191,7 @@ impl MfaModule {
             (0, false) => policy.unwrap_or(shows_challenges),
             (1, false) => policy.unwrap_or(false),
             (1, true) => {
-                self.conversing.contains(&request.server())
+                self.conversation_servers.contains(&request.server())
                     && attributes.gtc_response(request).is_some()
                     && policy.unwrap_or(shows_challenges)
             }
@@ -234,12 +237,13 @@ impl MfaModule {
         }
     }
 
+    /// The state of the request, from its note or else a ticket. A pending login is taken out of the note, and a ticket is redeemed.
     pub(super) fn request_state(&self, request: &mut Request<'_>) -> RequestState {
         match request.noted::<LoginNote>() {
             Some(LoginNote::LetIn) => return RequestState::LetIn,
             Some(LoginNote::Pending(pending)) => return RequestState::Pending(pending.clone()),
             Some(LoginNote::Parked(_)) => return RequestState::New,
-            Some(LoginNote::Say(decision)) => return RequestState::Say(decision.clone()),
+            Some(LoginNote::ChallengeDue(decision)) => return RequestState::ChallengeDue(decision.clone()),
             Some(LoginNote::Ask(undecided) | LoginNote::Again(undecided)) => {
                 if let Some(undecided) = undecided.take() {
                     return RequestState::Ask(undecided);
@@ -255,40 +259,41 @@ impl MfaModule {
         }
     }
 
-    /// Whether a module before this one in the section has verified the password. After the wait no other module of the section
-    /// runs, so a module behind this one would verify nothing.
+    /// Whether a module before this one in the section has verified the password. A module behind this one cannot be relied on:
+    /// after a wait, no other module of the section runs.
     ///
-    /// The server keeps the result of the last module, but not its section: that may have been `authorize`. So where this module is
-    /// the first in the section, which the configuration shows, it has to be called twice.
-    pub(super) fn is_checked(&self, request: &Request<'_>) -> bool {
+    /// The server keeps the result of the last module, but not its section: that may have been `authorize`. So where this module
+    /// may be the first in the section, as the configuration shows, it has to be called twice.
+    pub(super) fn is_password_verified(&self, request: &Request<'_>) -> bool {
         let is_again = matches!(request.noted::<LoginNote>(), Some(LoginNote::Again(_)));
-        request.follows_ok() && (is_again || !self.is_first(request))
+        request.follows_ok() && (is_again || !self.may_be_first(request))
     }
 
     /// Whether the server accepts without verifying the password: `Auth-Type := Accept`, unless it stands for a home server's accept.
-    pub(super) fn is_unchecked(&self, request: &Request<'_>) -> bool {
+    pub(super) fn skips_password(&self, request: &Request<'_>) -> bool {
         let types = request.values(AttributeList::Control, self.attributes.auth_type);
         let accept = self.attributes.auth_type.value("Accept").map(u32::to_be_bytes);
         let is_accept = types.last().zip(accept).is_some_and(|(last, accept)| *last == accept);
         is_accept && !request.is_proxied()
     }
 
-    /// Whether this module may be the first in the section. Which section `eap` has called is not known.
-    pub(super) fn is_first(&self, request: &Request<'_>) -> bool {
+    /// Whether this module may be the first in the section that runs. Which section `eap` has called is not known, so that with EAP
+    /// any section of the virtual server counts.
+    pub(super) fn may_be_first(&self, request: &Request<'_>) -> bool {
         let types = request.values(AttributeList::Control, self.attributes.auth_type);
         let number =
             types.last().and_then(|octets| Some(u32::from_be_bytes(octets.as_slice().try_into().ok()?)));
         let (server, is_eap) = (request.server(), self.attributes.is_eap(request));
-        self.first_in.iter().any(|(of, name)| {
+        self.first_in_sections.iter().any(|(of, name)| {
             *of == server && (is_eap || number.is_none() || self.attributes.auth_type.value(name) == number)
         })
     }
 
     /// Whether the section that runs is that of this instance's Auth-Type.
-    pub(super) fn is_ours_alone(&self, request: &Request<'_>) -> bool {
+    pub(super) fn is_own_auth_type(&self, request: &Request<'_>) -> bool {
         let types = request.values(AttributeList::Control, self.attributes.auth_type);
-        let ours = self.attributes.auth_type.value(&self.name).map(|value| value.to_be_bytes().to_vec());
-        ours.is_some() && types.last() == ours.as_ref()
+        let own = self.attributes.auth_type.value(&self.name).map(|value| value.to_be_bytes().to_vec());
+        own.is_some() && types.last() == own.as_ref()
     }
 
     /// The State of the module's own challenge that this packet answers.
@@ -312,15 +317,16 @@ impl MfaModule {
         self.app.as_ref().map(|app| app.field_contents(&user, mode, presented))
     }
 
-    /// Whether the field is only the password, in mode `append`: the user has no token, and policy decides.
-    pub(super) fn is_password(&self, request: &Request<'_>, presented: &SubmittedPassword) -> bool {
+    /// Whether the field holds the password and nothing else, in mode `append`: the user has no token, and policy decides.
+    pub(super) fn is_password_alone(&self, request: &Request<'_>, presented: &SubmittedPassword) -> bool {
         self.field_contents(request, Mode::Append, presented) == Some(FieldContents::Password)
     }
 
-    pub(super) fn is_append_alone(&self, request: &Request<'_>) -> bool {
+    /// Whether the login is in mode `append`, and its field holds the password and nothing else.
+    pub(super) fn is_append_without_passcode(&self, request: &Request<'_>) -> bool {
         match self.presented_password(request) {
             Ok(presented @ (SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. })) => {
-                self.login_mode(request) == Mode::Append && self.is_password(request, &presented)
+                self.login_mode(request) == Mode::Append && self.is_password_alone(request, &presented)
             }
             Ok(_) | Err(_) => false,
         }

@@ -2,27 +2,16 @@
 
 use super::attributes::ModuleAttributes;
 use super::decide_login::before_password_check;
-use super::error::Error;
-use super::forwarded_attributes::PassedAttributes;
-use super::instance::{LoginNote, MfaModule, shown_user};
+use super::instance::{LoginNote, MfaModule};
 use super::login::TrafficKind;
-use super::reply_attributes::ReplyAttributes;
+use super::outcome;
 use super::request_state::{ExemptBy, RequestState};
 use super::ticket::{TicketPurpose, TunnelQuestion};
-use super::{outcome, parking};
-use crate::app::App;
-use crate::config::{Config, FileSystem, ServerTimers, StartSettings, clients, coverage};
 use crate::engine::port::AttemptFinding;
 use crate::engine::{FieldContents, RefusalReason, SubmittedPassword};
-use crate::freeradius::{
-    BUILD, InstanceSetup, LogLevel, Module, Rcode, Request, SectionMethod, code, write_log,
-};
-use crate::text::ClientTexts;
+use crate::freeradius::{InstanceSetup, Module, Rcode, Request, SectionMethod, code};
 use crate::types::Mode;
-use once_cell::sync::OnceCell;
 use std::ffi::CStr;
-use std::fmt::Display;
-use std::sync::Arc;
 
 impl Module for MfaModule {
     const NAME: &'static CStr = c"mfa";
@@ -32,61 +21,13 @@ impl Module for MfaModule {
     }
 
     fn instantiate(setup: &InstanceSetup) -> Result<Self, Vec<String>> {
-        let name = setup.section.section_label().to_owned();
-        let StartSettings { config, texts, timers } =
-            StartSettings::read(&setup.server, &setup.section, &FileSystem)?;
-        let words = ClientTexts::new(&config, texts);
-        parking::check_pool_name(setup, &name, &timers)
-            .map_err(|error| with_instance_name(&name, [error]))?;
-        let config = Arc::new(config);
-        let attributes = ModuleAttributes::find_attributes().map_err(|error| vec![error.to_string()])?;
-        let told = ReplyAttributes::find_reply_attributes(&config.replies, &setup.section)?;
-        let passing =
-            PassedAttributes::find_backend(&config).map_err(|lines| with_instance_name(&name, lines))?;
-        for finding in coverage::unconfirmed(&setup.server) {
-            write_log(LogLevel::Error, &format!("{name}: {}: {}", finding.at, finding.text));
-        }
-        for finding in coverage::check(&setup.server).into_iter().filter(coverage::CoverageFinding::is_loud) {
-            write_log(LogLevel::Warn, &format!("{name}: {}: {}", finding.at, finding.text));
-        }
-        write_log(LogLevel::Info, &format!("{name}: second factors by {BUILD}"));
-        let (app, pool) = match setup.check_only {
-            true => {
-                App::check_startable(&config).map_err(|error| with_instance_name(&name, [error]))?;
-                (None, None)
-            }
-            false => {
-                let app =
-                    open(&name, &config, &timers).map_err(|error| with_instance_name(&name, [error]))?;
-                let pool = parking::make_home_pool(setup, &name, &app, &timers)
-                    .map_err(|error| with_instance_name(&name, [error]))?;
-                (Some(app), pool)
-            }
-        };
-        let first_in = coverage::first_in(&setup.server);
-        let conversing = coverage::lacks_conversation(&setup.server, &name);
-        let has_client_options = clients::client_texts(&setup.server);
-        Ok(Self {
-            has_client_options,
-            name,
-            config,
-            attributes,
-            told,
-            passing,
-            app,
-            words,
-            pool,
-            reject_delay: timers.reject_delay,
-            first_in,
-            conversing,
-            auth_type: OnceCell::new(),
-        })
+        Self::start(setup)
     }
 
-    /// Every answer is signed ([`message_authenticator`](super::message_authenticator)), and a request that could make the server answer for another user is
-    /// refused.
+    /// Signs every answer, and refuses a request that could serve to forge one
+    /// ([`message_authenticator`](super::message_authenticator)).
     fn before(&self, method: SectionMethod, request: &mut Request<'_>) -> Option<Rcode> {
-        self.sign(request);
+        self.sign_reply(request);
         let is_open = match method {
             SectionMethod::Authorize | SectionMethod::Authenticate => true,
             SectionMethod::PostAuth => {
@@ -103,7 +44,7 @@ impl Module for MfaModule {
     }
 
     fn after(&self, request: &mut Request<'_>) {
-        self.sign(request);
+        self.sign_reply(request);
     }
 
     /// | what | result |
@@ -111,11 +52,11 @@ impl Module for MfaModule {
     /// | not for this module (MAC authentication, other packets), exempt, EAP | `noop` |
     /// | a packed field that does not decode | `invalid` |
     /// | a packed field, and nothing else to be done | `updated`, the password alone in User-Password |
-    /// | the answer to a challenge of ours, without Auth-Type | `ok`, and `Auth-Type := mfa` |
+    /// | the answer to a challenge of this module, without Auth-Type | `ok`, and `Auth-Type := mfa` |
     /// | a password that this module verifies, without Auth-Type | `ok`, and `Auth-Type := mfa` |
     /// | passcode: PAP without Auth-Type | `ok`, and `Auth-Type := mfa` |
     /// | passcode: anything else | `noop` |
-    /// | append: split before | `noop` |
+    /// | append: the field was split by an earlier call | `noop` |
     /// | append over PAP, and a user without a token whom policy does not simply refuse | `noop`: all of it is the password |
     /// | append over PAP | a right passcode, or a push to be sent later: `updated`, the password alone in User-Password; otherwise as [`outcome::refusal_rcode`] |
     /// | append over CHAP, MS-CHAP | `noop`; `authenticate` refuses |
@@ -136,7 +77,7 @@ impl Module for MfaModule {
             Err(reason) => return self.note_accept(request, AttemptFinding::Refused(reason)),
         };
         // This module verifies the password, whether the user is exempt or not.
-        let is_own = self.checks_password(request);
+        let is_own = self.verifies_password(request);
         if !is_own && self.find_exemption(request).is_some() {
             return self.leave_password(request, presented);
         }
@@ -170,47 +111,48 @@ impl Module for MfaModule {
 
     /// | what | result |
     /// |---|---|
-    /// | let in by us before (in the section, or inside the tunnel) | `ok` |
+    /// | accepted by an earlier call (in the section, or inside the tunnel) | `ok` |
     /// | passcode found right in `authorize` | `updated`: the module that checks the password decides, and the guard accepts; alone it is a reject |
     /// | accept, PAP | `ok` |
-    /// | accept, CHAP or MS-CHAP: the code is in Cleartext-Password | `updated`: behind us `chap` or `mschap` decides |
+    /// | accept, CHAP or MS-CHAP: the code is in Cleartext-Password | `updated`: `chap` or `mschap` decides next |
     /// | a push is sent, and the request waits | `handled`, the reply's code 0: the server parks it |
     /// | a push is to be sent, inside a tunnel or an EAP method | `ok`: `mfa` behind `eap` in the outer server asks |
     /// | a challenge | `handled`, with State and Reply-Message |
-    /// | a password that this module verifies | accept, park, challenge, or refused, whatever stood before us |
+    /// | a password that this module verifies | accept, park, challenge, or refused, whatever the modules before this one returned |
     /// | exempt | `ok` |
     /// | exempt, before the module that checks the password | `updated`, as with auto |
     /// | append, and a user without a token: as policy says | accept `ok`, otherwise as [`outcome::refusal_rcode`] |
     /// | challenge, auto, or an answer that asks, before the module that checks the password | `updated`: behind it, `mfa` once more; alone it is a reject |
     /// | behind `eap`, and nothing was decided or left to be asked in the tunnel | `reject`: the user of the login is not known here |
-    /// | not ours (MAC authentication) | `updated`: what stands before us has decided, alone it is a reject |
+    /// | not for this module (MAC authentication) | `updated`: a module before this one has decided; alone it is a reject |
     /// | refused | as [`outcome::refusal_rcode`] |
     fn authenticate(&self, request: &mut Request<'_>) -> Rcode {
         match self.traffic_kind(request) {
             TrafficKind::Login => {}
             TrafficKind::MacAuthentication | TrafficKind::Other => return Rcode::Updated,
         }
-        let is_checked = self.is_checked(request);
+        let is_password_verified = self.is_password_verified(request);
         match self.request_state(request) {
             RequestState::LetIn | RequestState::Deferred => return Rcode::Ok,
             RequestState::Pending(_) => return Rcode::Updated,
-            RequestState::Ask(undecided) if is_checked => {
+            RequestState::Ask(undecided) if is_password_verified => {
                 return self.ask_or_defer(request, undecided.verified_by_server());
             }
             RequestState::Ask(undecided) => return before_password_check(request, Some(undecided)),
             RequestState::Question(question) => return self.put_question(request, question),
-            RequestState::Say(decision) => return self.send_challenge(request, &decision),
+            RequestState::ChallengeDue(decision) => return self.send_challenge(request, &decision),
             RequestState::New => {}
         }
-        let is_own = self.checks_password(request);
+        let is_own = self.verifies_password(request);
         match self.find_exemption(request).filter(|_| !is_own) {
-            // Unlang that has set our Auth-Type as well has no one else asked. If we have set it, any State would do for an accept.
-            Some(exempt @ ExemptBy::ByUnlang) if self.is_ours_alone(request) && !request.is_claimed() => {
+            // Unlang that has set the Auth-Type of this instance as well wants no other module to decide. If this module has set it,
+            // any State would do for an accept.
+            Some(exempt @ ExemptBy::ByUnlang) if self.is_own_auth_type(request) && !request.is_claimed() => {
                 return self.accept_exempt(request, exempt);
             }
             // An exception only replaces the second factor: it becomes an accept once another module has found the
             // password right.
-            Some(_) if !is_checked => return before_password_check(request, None),
+            Some(_) if !is_password_verified => return before_password_check(request, None),
             Some(exempt) => return self.accept_exempt(request, exempt),
             None => {}
         }
@@ -228,8 +170,8 @@ impl Module for MfaModule {
             // The name outside a tunnel is not verified.
             _ if is_outside && !is_method => self.turn_away(request, RefusalReason::Undecided),
             _ if is_own => self.decide_presented(request, password),
-            (Mode::Append, SubmittedPassword::Plain(_)) if self.is_password(request, &password) => {
-                if is_checked {
+            (Mode::Append, SubmittedPassword::Plain(_)) if self.is_password_alone(request, &password) => {
+                if is_password_verified {
                     self.attempt_verified(request)
                 } else {
                     before_password_check(request, None)
@@ -244,7 +186,9 @@ impl Module for MfaModule {
                 | SubmittedPassword::MsChap { .. }
                 | SubmittedPassword::MsChap2 { .. },
             ) => self.note_accept(request, AttemptFinding::Refused(RefusalReason::NeedsPap)),
-            (Mode::Challenge | Mode::Auto, _) if !is_checked => before_password_check(request, None),
+            (Mode::Challenge | Mode::Auto, _) if !is_password_verified => {
+                before_password_check(request, None)
+            }
             (Mode::Challenge | Mode::Auto, _) => self.attempt_verified(request),
             (_, SubmittedPassword::Absent) => {
                 self.note_accept(request, AttemptFinding::Refused(RefusalReason::NoPassword))
@@ -256,12 +200,15 @@ impl Module for MfaModule {
         }
     }
 
-    /// `ok`: the request goes to the responder. Anything else that is proxied to our pool is refused.
+    /// | request | result |
+    /// |---|---|
+    /// | parked | `ok`: it goes to the responder |
+    /// | anything else that is proxied to the pool of this instance | `fail` |
     fn pre_proxy(&self, request: &mut Request<'_>) -> Rcode {
         match request.noted::<LoginNote>() {
-            Some(LoginNote::Parked(seat)) => {
-                seat.send();
-                let token = seat.token;
+            Some(LoginNote::Parked(handle)) => {
+                handle.send();
+                let token = handle.token;
                 outcome::checked_rcode(
                     self.attributes.address_to_responder(request, token.expose()),
                     Rcode::Ok,
@@ -277,47 +224,51 @@ impl Module for MfaModule {
     /// | reject, challenge | `updated` |
     /// | anything else: no datagram came, or an accept that is not this packet's | `fail`, and `Auth-Type := Reject` |
     ///
-    /// | what came from a home server of the site's | result |
+    /// | what came from a home server of the site | result |
     /// |---|---|
-    /// | no accept, or not ours | `noop` |
-    /// | accept, and let in by us, or exempt | `ok` |
+    /// | no accept, or not for this module | `noop` |
+    /// | accept, and accepted by this module, or exempt | `ok` |
     /// | accept, and the passcode was found right in `authorize` | `ok`, once that is written |
     /// | accept, and the user is to be asked | a challenge: `handled`; nothing of the accept is left |
-    /// | an accept that we do not let in | `fail`, and `Auth-Type := Reject` |
+    /// | an accept that this module does not let pass | `fail`, and `Auth-Type := Reject` |
     fn post_proxy(&self, request: &mut Request<'_>) -> Rcode {
-        let is_ours = self.pool.as_ref().is_some_and(|pool| pool.name() == request.server());
+        let is_own_pool = self.pool.as_ref().is_some_and(|pool| pool.name() == request.server());
         match request.noted::<LoginNote>() {
             Some(LoginNote::Parked(_)) => self.take_decision(request),
-            _ if is_ours => self.take_decision(request),
+            _ if is_own_pool => self.take_decision(request),
             _ => self.verify_home_server_answer(request),
         }
     }
 
-    /// The guard.
+    /// The guard: no accept passes that this module has not decided on.
     ///
     /// | what | result |
     /// |---|---|
-    /// | not ours, or no accept | `noop` |
-    /// | a reject of the server's own modules, which check the password | `noop`; it becomes like one of ours |
-    /// | let in by us | `ok` |
+    /// | not for this module, or no accept | `noop` |
+    /// | a reject of the server's own modules, which check the password | `noop`; it is made to look like one of this module |
+    /// | accepted by this module | `ok` |
     /// | passcode found right in `authorize`, and `Auth-Type := Accept`: the password was not checked | `reject`, as below |
     /// | passcode found right in `authorize`, and now the password | `ok`, once that is written; otherwise as [`outcome::refusal_rcode`] |
     /// | exempt | `ok` |
     /// | inside a tunnel: to be asked by the outer server | `ok` |
     /// | to be asked, or challenge or auto: and the server has proxied the password | the user is asked: a challenge, or this thread waits |
-    /// | an accept that we did not decide | `reject`, and nothing of the accept is left in the reply |
+    /// | an accept that this module did not decide on | `reject`, and nothing of the accept is left in the reply |
     fn post_auth(&self, request: &mut Request<'_>) -> Rcode {
-        let refused = matches!(request.reply_code(), code::ACCESS_REJECT | code::ACCESS_CHALLENGE);
-        if refused || self.traffic_kind(request) != TrafficKind::Login {
-            if request.reply_code() == code::ACCESS_REJECT && self.traffic_kind(request) == TrafficKind::Login
-            {
-                self.even_out(request);
-            }
+        if self.traffic_kind(request) != TrafficKind::Login {
             return Rcode::Noop;
+        }
+        match request.reply_code() {
+            code::ACCESS_REJECT => {
+                self.equalise_reject(request);
+                return Rcode::Noop;
+            }
+            code::ACCESS_CHALLENGE => return Rcode::Noop,
+            _ => {}
         }
         let is_tunnelled = request.outer().is_some();
         let is_parked = matches!(request.noted::<LoginNote>(), Some(LoginNote::Parked(_)));
-        // The password was right, in the tunnel or where the server asked for it. The name outside a tunnel is not verified.
+        // A user is asked only behind a verified password: in the tunnel, or by a home server. The name outside a tunnel is not
+        // verified.
         let can_ask =
             is_tunnelled || (request.is_proxied() && !is_parked && !self.attributes.is_eap(request));
         let result = match self.request_state(request) {
@@ -325,7 +276,7 @@ impl Module for MfaModule {
                 self.keep_accept(request);
                 Rcode::Ok
             }
-            RequestState::Pending(_) if self.is_unchecked(request) => {
+            RequestState::Pending(_) if self.skips_password(request) => {
                 self.turn_away(request, RefusalReason::Undecided)
             }
             RequestState::Pending(pending) => {
@@ -342,7 +293,7 @@ impl Module for MfaModule {
             RequestState::Question(TunnelQuestion::Shown(_)) => {
                 self.turn_away(request, RefusalReason::NotBehindEap)
             }
-            RequestState::Say(decision) => return self.add_reply_messages(request, &decision),
+            RequestState::ChallengeDue(decision) => return self.add_reply_messages(request, &decision),
             RequestState::Ask(undecided) if can_ask => {
                 let result = self.ask_or_defer(request, undecided.verified_by_server());
                 return self.keep_decision(request, result);
@@ -358,7 +309,7 @@ impl Module for MfaModule {
                 None => self.turn_away(request, RefusalReason::Undecided),
             },
         };
-        // The accept of a tunnel is the inner server's; the outer guard asks for it.
+        // The guard of the outer server asks for this ticket.
         if result == Rcode::Ok && is_tunnelled {
             let user = self.attributes.user(request);
             let left = self.attributes.leave_ticket(request, user, TicketPurpose::Outer);
@@ -366,31 +317,4 @@ impl Module for MfaModule {
         }
         result
     }
-}
-
-/// Opens the store and the services. Parked packets that got lost on the way are logged.
-fn open(name: &str, config: &Arc<Config>, timers: &ServerTimers) -> Result<App, Error> {
-    let threads = usize::try_from(timers.max_servers).unwrap_or(1);
-    let who = name.to_owned();
-    let lost = move |user: &str| {
-        write_log(
-            LogLevel::Error,
-            &format!(
-                "{who}: {}: parked, but its packet never came: cancelled (does its listener say \"synchronous = yes\"?)",
-                shown_user(user)
-            ),
-        );
-    };
-    let mut app = App::open(Arc::clone(config), threads, Box::new(lost))
-        .map_err(|error| Error::Services(error.to_string()))?;
-    let who = name.to_owned();
-    app.complain_to(Arc::new(move |line| write_log(LogLevel::Error, &format!("{who}: {line}"))));
-    app.start_services(name, &|line| write_log(LogLevel::Warn, &format!("{name}: {line}")))
-        .map_err(|error| Error::Services(error.to_string()))?;
-    Ok(app)
-}
-
-/// Lines for the log, each behind the name of the instance.
-fn with_instance_name(name: &str, lines: impl IntoIterator<Item = impl Display>) -> Vec<String> {
-    lines.into_iter().map(|line| format!("{name}: {line}")).collect()
 }

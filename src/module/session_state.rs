@@ -1,11 +1,11 @@
-//! Tickets in the session-state of an EAP conversation: left for a later packet or for the outer server, and redeemed there. What a
-//! ticket is worth: [`ticket`].
+//! Tickets in the session-state of an EAP conversation: left for a later packet or for the outer server, and redeemed there. [`ticket`]
+//! explains them.
 
 use super::attributes::ModuleAttributes;
 use super::ticket::{self, TicketContents, TicketPurpose, TunnelQuestion};
 use crate::freeradius::{AttributeList, Request};
 
-/// The purpose of a redeemed ticket.
+/// What a ticket was good for.
 pub(super) enum RedeemedTicket {
     /// The request is let in.
     LetIn,
@@ -33,7 +33,7 @@ impl TicketOutcome {
 }
 
 impl ModuleAttributes {
-    /// In an EAP conversation the accept comes with a later packet, unless `eap` has made it already: leaves a ticket for it.
+    /// Leaves a ticket for the accept in an EAP conversation: it comes with a later packet, unless `eap` has made it already.
     pub(super) fn keep_for_next_packet(&self, request: &mut Request<'_>) -> TicketOutcome {
         let is_tunnelled = request.outer().is_some();
         if !is_tunnelled && !self.is_within_eap(request) {
@@ -71,12 +71,12 @@ impl ModuleAttributes {
         purpose: TicketPurpose,
     ) -> TicketOutcome {
         let session = request.session();
-        let earlier = request.values(AttributeList::SessionState, self.ticket);
+        let earlier = request.secrets(AttributeList::SessionState, self.ticket);
         request.remove(AttributeList::SessionState, self.ticket);
         for ticket in earlier {
-            let of_same_user = |pass: &TicketContents| pass.user == user;
+            let of_same_user = |contents: &TicketContents| contents.user == user;
             // One that is too old to be known is treated as another user's.
-            if !ticket::redeem_ticket(&ticket, session, |_| true).as_ref().is_some_and(of_same_user) {
+            if !ticket::redeem_ticket(ticket.expose(), session, |_| true).as_ref().is_some_and(of_same_user) {
                 return TicketOutcome::Refused;
             }
         }
@@ -86,13 +86,13 @@ impl ModuleAttributes {
         )
     }
 
-    /// What an earlier packet, or the tunnel, left for this request. Takes it, but for a question that is another server's to
-    /// put.
+    /// Redeems the ticket that an earlier packet, or the tunnel, left for this request. A question that the outer server asks is read,
+    /// and not redeemed.
     pub(super) fn redeem_ticket(&self, request: &mut Request<'_>) -> Option<RedeemedTicket> {
         let user = self.user(request);
         let Some(mut outer) = request.outer() else {
-            let wanted = |pass: &TicketContents| match pass.purpose {
-                TicketPurpose::Direct => pass.user == user,
+            let wanted = |contents: &TicketContents| match contents.purpose {
+                TicketPurpose::Direct => contents.user == user,
                 TicketPurpose::Outer | TicketPurpose::Ask(_) => true,
                 TicketPurpose::Inner => false,
             };
@@ -102,24 +102,26 @@ impl ModuleAttributes {
             };
         };
         let session = outer.session();
-        let tickets = outer.values(AttributeList::SessionState, self.ticket);
-        if tickets.iter().any(|ticket| ticket::is_question(ticket, session, &user)) {
+        let tickets = outer.secrets(AttributeList::SessionState, self.ticket);
+        if tickets.iter().any(|ticket| ticket::is_question(ticket.expose(), session, &user)) {
             return Some(RedeemedTicket::Deferred);
         }
-        let wanted =
-            |pass: &TicketContents| matches!(pass.purpose, TicketPurpose::Inner) && pass.user == user;
+        let wanted = |contents: &TicketContents| {
+            matches!(contents.purpose, TicketPurpose::Inner) && contents.user == user
+        };
         self.take_ticket(&mut outer, wanted).map(|_| RedeemedTicket::LetIn)
     }
 
+    /// Redeems the only ticket of a request, if it is `wanted`, and removes it.
     fn take_ticket(
         &self,
         request: &mut Request<'_>,
         wanted: impl Fn(&TicketContents) -> bool,
     ) -> Option<TicketContents> {
-        let tickets = request.values(AttributeList::SessionState, self.ticket);
+        let tickets = request.secrets(AttributeList::SessionState, self.ticket);
         let [ticket] = tickets.as_slice() else { return None };
-        let pass = ticket::redeem_ticket(ticket, request.session(), wanted)?;
+        let contents = ticket::redeem_ticket(ticket.expose(), request.session(), wanted)?;
         request.remove(AttributeList::SessionState, self.ticket);
-        Some(pass)
+        Some(contents)
     }
 }

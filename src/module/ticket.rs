@@ -75,10 +75,12 @@ pub(super) enum TunnelQuestion {
     Shown(Box<LoginAttempt>),
 }
 
-const LIFE: Duration = Duration::from_secs(60);
-const MOST: usize = 1_000_000;
+/// The age at which a generation of tickets ends.
+const GENERATION_AGE: Duration = Duration::from_secs(60);
+/// The number of tickets at which it ends early.
+const GENERATION_SIZE: usize = 1_000_000;
 
-/// Tickets of this minute and of the one before. A generation that grows too large ends early.
+/// Tickets of the present generation and of the one before.
 struct IssuedTickets {
     young: HashMap<SessionTicket, TicketContents>,
     old: HashMap<SessionTicket, TicketContents>,
@@ -92,11 +94,11 @@ static ISSUED: Lazy<Mutex<IssuedTickets>> = Lazy::new(|| {
 impl IssuedTickets {
     fn rotate_generation(&mut self) {
         let age = self.since.elapsed();
-        if age < LIFE && self.young.len() < MOST {
+        if age < GENERATION_AGE && self.young.len() < GENERATION_SIZE {
             return;
         }
         self.old = std::mem::take(&mut self.young);
-        if age >= 2 * LIFE {
+        if age >= 2 * GENERATION_AGE {
             self.old.clear();
         }
         self.since = Instant::now();
@@ -110,14 +112,14 @@ fn lock_issued() -> MutexGuard<'static, IssuedTickets> {
 }
 
 /// Issues a ticket. `None` if the system has no random octets.
-pub(super) fn issue_ticket(pass: TicketContents) -> Option<SessionTicket> {
+pub(super) fn issue_ticket(contents: TicketContents) -> Option<SessionTicket> {
     let mut ticket = SessionTicket::default();
     getrandom::fill(&mut ticket.0).ok()?;
-    lock_issued().young.insert(ticket, pass);
+    lock_issued().young.insert(ticket, contents);
     Some(ticket)
 }
 
-/// The contents of the ticket, if it is of this session and `wanted`. It cannot be redeemed again.
+/// Redeems a ticket, if it is of this session and `wanted`: it is good for one use.
 pub(super) fn redeem_ticket(
     ticket: &[u8],
     session: usize,
@@ -127,19 +129,21 @@ pub(super) fn redeem_ticket(
     let mut issued = lock_issued();
     let IssuedTickets { young, old, .. } = &mut *issued;
     let generation = if young.contains_key(&ticket) { young } else { old };
-    if !generation.get(&ticket).is_some_and(|pass| pass.session == session && wanted(pass)) {
+    if !generation.get(&ticket).is_some_and(|contents| contents.session == session && wanted(contents)) {
         return None;
     }
     generation.remove(&ticket)
 }
 
-/// Whether the ticket is of this session, and a question to this user. The ticket stays valid.
+/// Whether the ticket is of this session, and holds a question for this user. It is not redeemed.
 pub(super) fn is_question(ticket: &[u8], session: usize, user: &[u8]) -> bool {
     let Ok(ticket) = SessionTicket::try_from(ticket) else { return false };
     let issued = lock_issued();
-    let pass = issued.young.get(&ticket).or_else(|| issued.old.get(&ticket));
-    pass.is_some_and(|pass| {
-        matches!(pass.purpose, TicketPurpose::Ask(_)) && pass.session == session && pass.user == user
+    let contents = issued.young.get(&ticket).or_else(|| issued.old.get(&ticket));
+    contents.is_some_and(|contents| {
+        matches!(contents.purpose, TicketPurpose::Ask(_))
+            && contents.session == session
+            && contents.user == user
     })
 }
 
@@ -147,15 +151,15 @@ pub(super) fn is_question(ticket: &[u8], session: usize, user: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn pass(user: &str, session: usize) -> TicketContents {
+    fn contents(user: &str, session: usize) -> TicketContents {
         TicketContents { user: user.into(), session, purpose: TicketPurpose::Outer }
     }
 
     #[test]
     fn ticket_is_good_for_one_use() {
-        let ticket = issue_ticket(pass("alice", 7)).unwrap();
+        let ticket = issue_ticket(contents("alice", 7)).unwrap();
         assert!(!is_question(&ticket.0, 7, b"alice"));
-        assert!(redeem_ticket(&ticket.0, 7, |pass| pass.user == b"alice").is_some());
+        assert!(redeem_ticket(&ticket.0, 7, |contents| contents.user == b"alice").is_some());
         assert!(redeem_ticket(&ticket.0, 7, |_| true).is_none());
         assert!(redeem_ticket(&[0; 16], 7, |_| true).is_none());
         assert!(redeem_ticket(&[], 7, |_| true).is_none());
@@ -163,9 +167,12 @@ mod tests {
 
     #[test]
     fn ticket_is_good_for_its_own_session_and_purpose() {
-        let ticket = issue_ticket(pass("alice", 7)).unwrap();
+        let ticket = issue_ticket(contents("alice", 7)).unwrap();
         assert!(redeem_ticket(&ticket.0, 8, |_| true).is_none());
-        assert!(redeem_ticket(&ticket.0, 7, |pass| matches!(pass.purpose, TicketPurpose::Inner)).is_none());
+        assert!(
+            redeem_ticket(&ticket.0, 7, |contents| matches!(contents.purpose, TicketPurpose::Inner))
+                .is_none()
+        );
         assert!(redeem_ticket(&ticket.0, 7, |_| true).is_some(), "a refused redemption does not use it up");
     }
 }

@@ -1,5 +1,5 @@
-//! Attributes of a request as they go on the wire (RFC 2865, section 5), made and read by the server's own code,
-//! which knows its dictionary: for modules that talk RADIUS to another server.
+//! Attributes of a request as they are on the wire (RFC 2865, section 5), encoded and decoded by the server, which knows its
+//! dictionary: for modules that talk RADIUS to another server.
 
 use super::attribute_list::AttributeList;
 use super::bindings as c;
@@ -11,9 +11,9 @@ use crate::types::radius_attribute::{
 };
 use std::ptr::{self, NonNull};
 
-/// More than any attribute takes, and those that are cut into several.
+/// Octets that the encoder is told it may write: more than any value takes, also one that is cut into several attributes.
 const ROOM: usize = 4096;
-/// Before 3.2.9 the encoder forgets the two octets of each attribute that it cuts a long value into, and writes that much further.
+/// Octets that it may write behind them: before 3.2.9 it does not count the two octets in front of each part of a long value.
 const OVERRUN: usize = 2 * (ROOM / 253 + 1);
 
 impl Request<'_> {
@@ -66,9 +66,9 @@ impl Request<'_> {
         found
     }
 
-    /// Puts attributes as they are on the wire behind those of a list. Tunnel-Password and Microsoft's keys come in
-    /// the clear; other attributes that are encrypted on the wire are left out, since they cannot be decrypted here.
-    /// Returns how many there are now.
+    /// Decodes attributes, number and value of each, and puts them behind those of a list. Tunnel-Password and Microsoft's keys are
+    /// in the clear; other attributes that are encrypted on the wire are left out, since they cannot be decrypted here. Returns
+    /// how many were added.
     pub fn add_encoded<'v>(
         &mut self,
         list: AttributeList,
@@ -98,7 +98,8 @@ impl Request<'_> {
         added
     }
 
-    /// The first attribute, and those behind it that are parts of the same: how many octets that were, and pairs.
+    /// Decodes the first attribute, with those behind it that are parts of the same. Returns how many octets were read, and how many
+    /// pairs were added.
     fn decode(&mut self, list: AttributeList, octets: &[u8]) -> (usize, usize) {
         let own = octets.get(1).map_or(octets.len(), |length| usize::from(*length).max(2));
         let (mut pairs, mut added): (*mut c::VALUE_PAIR, usize) = (ptr::null_mut(), 0);
@@ -139,7 +140,7 @@ impl Request<'_> {
         }
     }
 
-    /// Adds what the server encrypts when it sends it.
+    /// Adds a key, which the server encrypts when it sends it.
     fn add_key(&mut self, list: AttributeList, key: &DecryptedKey<'_>) -> bool {
         // SAFETY: numbers go in; the answer is NULL or an entry of the dictionary (S4).
         let found = unsafe { c::dict_attrbyvalue(key.number.into(), key.vendor) };
@@ -160,7 +161,7 @@ impl Request<'_> {
     }
 }
 
-/// An attribute that is encrypted on the wire, in the clear.
+/// An attribute that is encrypted on the wire, decrypted.
 struct DecryptedKey<'v> {
     number: u8,
     vendor: u32,
