@@ -8,6 +8,8 @@ pub mod app;
 #[forbid(unsafe_code)]
 pub mod cli;
 #[forbid(unsafe_code)]
+mod clock;
+#[forbid(unsafe_code)]
 pub mod config;
 #[forbid(unsafe_code)]
 pub mod directory;

@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Each folder, and what it may use of ours.
-const LAYERS: [(&str, &[&str]); 18] = [
+const LAYERS: [(&str, &[&str]); 19] = [
     ("types", &[]),
+    ("clock", &["types"]),
     ("files", &[]),
     ("config", &["types", "files"]),
     ("engine", &["types", "config"]),
     ("tls", &["types", "files"]),
     ("wire", &["types"]),
-    ("http", &["types", "files", "config", "tls"]),
-    ("factor", &["types", "config", "engine", "tls", "http"]),
-    ("directory", &["types", "config", "engine", "tls", "http", "wire"]),
+    ("http", &["types", "clock", "files", "config", "tls"]),
+    ("factor", &["types", "clock", "config", "engine", "tls", "http"]),
+    ("directory", &["types", "clock", "config", "engine", "tls", "http", "wire"]),
     ("store", &["types", "files", "config", "engine"]),
     ("text", &["types", "config", "engine"]),
     ("waiting", &["types", "config", "engine", "wire"]),
@@ -24,6 +25,7 @@ const LAYERS: [(&str, &[&str]); 18] = [
         "app",
         &[
             "types",
+            "clock",
             "config",
             "engine",
             "factor",
@@ -314,6 +316,21 @@ fn only_the_loader_of_config_opens_files() {
         let is_loader = path.ends_with("loader.rs");
         let found = paths_outside(text);
         assert_eq!(is_loader, !found.is_empty(), "{}: {found:?}", path.display());
+    }
+}
+
+#[test]
+fn one_place_reads_the_clock() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let tests: Vec<_> = files.iter().flat_map(|(path, text)| test_files(path, text)).collect();
+    for (path, text) in files.iter().filter(|(path, _)| !tests.contains(path)) {
+        let code = without_tests(&code_only(text));
+        let reads = ["SystemTime::now", "Timestamp::now", "Zoned::now", "Utc::now"]
+            .iter()
+            .any(|call| code.contains(call));
+        assert_eq!(reads, path.ends_with("clock/mod.rs"), "{}", path.display());
     }
 }
 

@@ -4,6 +4,7 @@
 
 use rlm_mfa::config::tree::Section;
 use rlm_mfa::config::{self, Config, OptionSpec};
+use rlm_mfa::engine::Reason;
 use std::collections::BTreeMap;
 
 const RADDB: &str = include_str!("../raddb/mods-available/mfa");
@@ -122,4 +123,21 @@ fn raddb_is_written_in_the_servers_style() {
             assert!(width <= 76, "{place} is {width} wide");
         }
     }
+}
+
+#[test]
+fn every_reason_is_explained() {
+    let page = include_str!("../doc/reasons.md");
+    let listed: Vec<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    let words: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+    let missing: Vec<_> = words.iter().filter(|word| !listed.contains(word)).collect();
+    let unknown: Vec<_> = listed.iter().filter(|word| !words.contains(word)).collect();
+    assert!(missing.is_empty() && unknown.is_empty(), "missing: {missing:?}; unknown: {unknown:?}");
+    let twice: Vec<_> =
+        listed.iter().filter(|word| listed.iter().filter(|other| other == word).count() > 1).collect();
+    assert!(twice.is_empty(), "{twice:?}");
 }

@@ -1,10 +1,10 @@
 //! Decides logins: on the caller's thread where that is quick, else as a wait.
 
 use super::block_on;
-use super::clock::now;
 use super::login_packet::{LoginPacket, LoginProgress, WaitMode};
 use super::services::{App, GRACE, asked_user, time_out_error};
 use super::wait_task::WaitTask;
+use crate::clock::now;
 use crate::config::Config;
 use crate::engine::port::AttemptFinding;
 use crate::engine::{

@@ -2,11 +2,11 @@
 //! directory is asked who the user is. The decision is made by the same code as in the server; external services are
 //! replaced by fakes, and no passcode is ever right, so that a dry run cannot tell whether one is.
 
-use super::clock::now;
 use super::delivery::run;
 use super::entropy::draw_entropy;
 use super::login_packet::{LoginPacket, LoginProgress, WaitMode};
 use super::services::{App, Dependencies, PATIENCE, wait_limit};
+use crate::clock::now;
 use crate::config::name_template::NameVariable;
 use crate::config::profile::{ChallengeSupport, StaticChallenge};
 use crate::config::{Config, PasscodePosition, PasswordBackendKind};

@@ -4,7 +4,6 @@
 //! The module in the server opens one [`App`] for each instance and calls it from all of the server's threads.
 
 pub(crate) mod block_on;
-mod clock;
 mod decide_login;
 mod delivery;
 mod dry_run;
@@ -24,7 +23,7 @@ mod fault_tests;
 #[cfg(test)]
 mod tests;
 
-pub use clock::{elapsed_since, now};
+pub use crate::clock::{elapsed_since, now};
 pub use delivery::{DeliveryRefusal, DeliveryResult, ProbedRelay, probe_relays, send};
 pub use dry_run::{DryRunReport, DryRunRequest, FakePasswordBackend, RecordedCalls, dry_run};
 pub use earlier_decisions::DatagramDigest;

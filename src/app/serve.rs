@@ -1,7 +1,7 @@
 //! What an instance exposes: its control socket, and its counters for Prometheus.
 
-use super::clock::now;
 use super::services::App;
+use crate::clock::now;
 use crate::operations::control::{self, ControlServer};
 use crate::operations::metrics::InstanceMetrics;
 use crate::types::SetupError;

@@ -39,9 +39,9 @@ pub enum RequiredSignature {
 /// The attributes of the client's request that are forwarded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PassThrough {
-    /// No signature is required.
+    /// No attribute is passed on.
     Nothing,
-    /// Every answer must be signed.
+    /// All attributes of the request but those that the module sets itself.
     All,
     /// Attributes of these names, or numbers. At least one.
     These(Vec<String>),

@@ -88,11 +88,11 @@ impl Engine {
             SubmittedPassword::Plain(password) | SubmittedPassword::Separate { password, .. }
                 if !password.is_empty() => {}
             SubmittedPassword::Absent | SubmittedPassword::Plain(_) | SubmittedPassword::Separate { .. } => {
-                return Err(self.turn_away(login, name.clone(), RefusalReason::NoPassword).await);
+                return Err(self.refuse_early(login, name.clone(), RefusalReason::NoPassword).await);
             }
             // No code can be cut off.
             _ if login.mode == Mode::Append => {
-                return Err(self.turn_away(login, name.clone(), RefusalReason::NeedsPap).await);
+                return Err(self.refuse_early(login, name.clone(), RefusalReason::NeedsPap).await);
             }
             _ => return Ok(FieldContents::Password),
         }
@@ -183,13 +183,13 @@ impl Engine {
         };
         self.check_gate(&login, name).await?;
         let Some(password) = password else {
-            return Err(self.turn_away(&login, name.clone(), RefusalReason::NoPassword).await);
+            return Err(self.refuse_early(&login, name.clone(), RefusalReason::NoPassword).await);
         };
         let mut reservation = None;
         if let Some((token, spend)) = spends {
             reservation = self.held.reserve(token, spend);
             if reservation.is_none() {
-                return Err(self.turn_away(&login, name.clone(), RefusalReason::SpentCode).await);
+                return Err(self.refuse_early(&login, name.clone(), RefusalReason::SpentCode).await);
             }
         }
         let proof =
@@ -275,10 +275,10 @@ impl Engine {
                 Ok(Gate::Slowed) => RefusalReason::Slowed,
                 Err(_unavailable) => RefusalReason::Unavailable,
             };
-        Err(self.turn_away(login, name.clone(), reason).await)
+        Err(self.refuse_early(login, name.clone(), reason).await)
     }
 
-    pub(super) async fn turn_away(
+    pub(super) async fn refuse_early(
         &self,
         attempt: &LoginAttempt,
         name: UserName,

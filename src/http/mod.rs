@@ -10,13 +10,14 @@ mod retry_after;
 pub(crate) use reqwest::Method;
 pub(crate) use reqwest::header::{HeaderMap, HeaderName};
 
+use crate::clock;
 use crate::config::push;
 use crate::tls;
 use crate::types::SetupError;
 use reqwest::header::HeaderValue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 use url::Url;
 
@@ -179,7 +180,7 @@ impl HttpClient {
             return Err(Error::Broken(format!("{place}: a redirect (HTTP {status}), which is not followed")));
         }
         let retry_after = header("retry-after")
-            .and_then(|text| retry_after::parse(&text, date.as_deref(), SystemTime::now()));
+            .and_then(|text| retry_after::parse(&text, date.as_deref(), clock::system_time()));
         let headers = std::mem::take(response.headers_mut());
         let mut body = Vec::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| no_body(&place, error))? {

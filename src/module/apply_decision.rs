@@ -44,7 +44,7 @@ impl MfaModule {
                 return Rcode::Fail;
             }
         } else {
-            self.attributes.set_words(request, decision);
+            self.attributes.set_reply_texts(request, decision);
             self.keep_challenge(request, decision);
         }
         request.challenge();
@@ -78,13 +78,13 @@ impl MfaModule {
     }
 
     /// Refuses what was about to be accepted.
-    pub(super) fn turn_away(&self, request: &mut Request<'_>, reason: RefusalReason) -> Rcode {
+    pub(super) fn refuse_accept(&self, request: &mut Request<'_>, reason: RefusalReason) -> Rcode {
         self.attributes.strip_accept(request);
         self.note_accept(request, AttemptFinding::Refused(reason))
     }
 
     /// The same, where a push or a code was still to be sent.
-    pub(super) fn turn_down(
+    pub(super) fn refuse_pending(
         &self,
         request: &mut Request<'_>,
         undecided: PendingLogin,
@@ -135,7 +135,7 @@ impl MfaModule {
             }
             Outcome::Refuse(refused) => {
                 self.attributes.take_back_accept(request);
-                self.attributes.set_words(request, decision);
+                self.attributes.set_reply_texts(request, decision);
                 self.hold_back(request, decision.hold);
                 request.failure(Reason::from(refused.reason).as_str());
                 outcome::refusal_rcode(decision.verdict())
@@ -146,7 +146,7 @@ impl MfaModule {
     /// Adds the groups and reply attributes of an accepted user.
     fn add_user_attributes(&self, request: &mut Request<'_>, decision: &Decision) -> Result<(), Error> {
         let Some(grants) = &decision.grants else { return Ok(()) };
-        self.attributes.set_grants(request, grants, &self.reply_attributes)
+        self.attributes.set_user_attributes(request, grants, &self.reply_attributes)
     }
 
     /// `ok` if there is a ticket now; there is none for a second user of a tunnel, or a tunnel in a tunnel.

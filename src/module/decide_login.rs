@@ -44,7 +44,7 @@ impl MfaModule {
         let first = match app.start_here(attempt) {
             // No accept before the password was verified.
             Step::Decided(decision) if decision.lets_in() => {
-                return self.turn_away(request, RefusalReason::Undecided);
+                return self.refuse_accept(request, RefusalReason::Undecided);
             }
             Step::Decided(decision) => match (self.apply(request, &decision), decision.outcome) {
                 (Rcode::Updated, Outcome::Pending(pending)) => pending.password,

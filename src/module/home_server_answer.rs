@@ -21,7 +21,7 @@ impl MfaModule {
         }
         // The name outside a tunnel is not verified, and in a tunnel `eap` decides.
         let result = match self.attributes.is_eap(request) || request.outer().is_some() {
-            true => self.turn_away(request, RefusalReason::Undecided),
+            true => self.refuse_accept(request, RefusalReason::Undecided),
             false => self.ask_accepted(request),
         };
         if result == Rcode::Ok {
@@ -47,9 +47,9 @@ impl MfaModule {
             RequestState::New => match self.find_exemption(request) {
                 Some(exempt) => self.accept_exempt(request, exempt),
                 None if self.asks_later(request) => self.attempt_verified(request),
-                None => self.turn_away(request, RefusalReason::Undecided),
+                None => self.refuse_accept(request, RefusalReason::Undecided),
             },
-            _ => self.turn_away(request, RefusalReason::Undecided),
+            _ => self.refuse_accept(request, RefusalReason::Undecided),
         }
     }
 

@@ -42,7 +42,7 @@ impl MfaModule {
             let refused = Decision::refusal(None, RefusalReason::WrongPassword);
             let said = self.client_voice(request).add_texts(refused);
             self.attributes.remove_reply_texts(request);
-            self.attributes.set_words(request, &said);
+            self.attributes.set_reply_texts(request, &said);
         }
         self.hold_back(request, hold.unwrap_or_default());
     }

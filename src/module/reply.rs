@@ -56,7 +56,7 @@ impl ModuleAttributes {
     }
 
     /// Puts the texts for the user into the reply, whether the input is shown (Prompt), and the State of the answer.
-    pub(super) fn set_words(&self, request: &mut Request<'_>, decision: &Decision) {
+    pub(super) fn set_reply_texts(&self, request: &mut Request<'_>, decision: &Decision) {
         if !decision.message.is_empty() {
             request.remove(AttributeList::Reply, self.reply_message);
         }
@@ -76,7 +76,7 @@ impl ModuleAttributes {
     /// # Errors
     ///
     /// [`Error::UserValue`].
-    pub(super) fn set_grants(
+    pub(super) fn set_user_attributes(
         &self,
         request: &mut Request<'_>,
         grants: &UserAttributes,

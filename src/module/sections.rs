@@ -168,7 +168,7 @@ impl Module for MfaModule {
             self.attributes.is_within_eap(request) && !matches!(password, SubmittedPassword::Absent);
         match (self.login_mode(request), &password) {
             // The name outside a tunnel is not verified.
-            _ if is_outside && !is_method => self.turn_away(request, RefusalReason::Undecided),
+            _ if is_outside && !is_method => self.refuse_accept(request, RefusalReason::Undecided),
             _ if is_own => self.decide_presented(request, password),
             (Mode::Append, SubmittedPassword::Plain(_)) if self.is_password_alone(request, &password) => {
                 if is_password_verified {
@@ -277,7 +277,7 @@ impl Module for MfaModule {
                 Rcode::Ok
             }
             RequestState::Pending(_) if self.skips_password(request) => {
-                self.turn_away(request, RefusalReason::Undecided)
+                self.refuse_accept(request, RefusalReason::Undecided)
             }
             RequestState::Pending(pending) => {
                 let result = self.confirm_accept(request, *pending);
@@ -288,25 +288,27 @@ impl Module for MfaModule {
             }
             RequestState::Deferred => return Rcode::Ok,
             RequestState::Question(TunnelQuestion::New(undecided)) => {
-                self.turn_down(request, *undecided, RefusalReason::NotBehindEap)
+                self.refuse_pending(request, *undecided, RefusalReason::NotBehindEap)
             }
             RequestState::Question(TunnelQuestion::Shown(_)) => {
-                self.turn_away(request, RefusalReason::NotBehindEap)
+                self.refuse_accept(request, RefusalReason::NotBehindEap)
             }
             RequestState::ChallengeDue(decision) => return self.add_reply_messages(request, &decision),
             RequestState::Ask(undecided) if can_ask => {
                 let result = self.ask_or_defer(request, undecided.verified_by_server());
                 return self.keep_decision(request, result);
             }
-            RequestState::Ask(undecided) => self.turn_down(request, *undecided, RefusalReason::Undecided),
-            RequestState::New if is_parked => self.turn_away(request, RefusalReason::Undecided),
+            RequestState::Ask(undecided) => {
+                self.refuse_pending(request, *undecided, RefusalReason::Undecided)
+            }
+            RequestState::New if is_parked => self.refuse_accept(request, RefusalReason::Undecided),
             RequestState::New => match self.find_exemption(request) {
                 Some(exempt) => self.accept_exempt(request, exempt),
                 None if can_ask && self.asks_later(request) => {
                     let result = self.attempt_verified(request);
                     return self.keep_decision(request, result);
                 }
-                None => self.turn_away(request, RefusalReason::Undecided),
+                None => self.refuse_accept(request, RefusalReason::Undecided),
             },
         };
         // The guard of the outer server asks for this ticket.

@@ -53,7 +53,7 @@ impl MfaModule {
             }
         };
         let first_in_sections = coverage::first_in(&setup.server);
-        let conversation_servers = coverage::lacks_conversation(&setup.server, &name);
+        let conversation_servers = coverage::conversing_servers(&setup.server, &name);
         let has_client_options = clients::client_texts(&setup.server);
         Ok(Self {
             has_client_options,

@@ -18,4 +18,4 @@ mod ways_around;
 
 pub use confirming::{telling, unconfirmed};
 pub use finding::{CoverageFinding, FindingConcern};
-pub use ways_around::{check, first_in, lacks_conversation};
+pub use ways_around::{check, conversing_servers, first_in};

@@ -94,7 +94,7 @@ fn section_of(item: &SectionItem) -> Option<&Section> {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::coverage::{check, first_in, lacks_conversation};
+    use crate::config::coverage::{check, conversing_servers, first_in};
     use crate::config::read_text;
     use crate::config::tree::Section;
 
@@ -171,17 +171,17 @@ mod tests {
             check(tree).iter().any(|finding| finding.text.contains("mode \"challenge\" cannot ask in it"))
         };
         let whole = with(&places, "challenge");
-        assert_eq!(lacks_conversation(&whole, "mfa"), ["inner"]);
-        assert_eq!(lacks_conversation(&whole, "other"), Vec::<String>::new());
+        assert_eq!(conversing_servers(&whole, "mfa"), ["inner"]);
+        assert_eq!(conversing_servers(&whole, "other"), Vec::<String>::new());
         assert!(!is_named(&whole));
         for missing in 0..3 {
             let rest: Vec<&str> = (0..3).filter(|n| *n != missing).map(|n| places[n]).collect();
             let tree = with(&rest, "challenge");
-            assert!(lacks_conversation(&tree, "mfa").is_empty() && is_named(&tree), "{missing}");
+            assert!(conversing_servers(&tree, "mfa").is_empty() && is_named(&tree), "{missing}");
             assert!(!is_named(&with(&rest, "auto")));
         }
         let guarded = [places[0], places[1], "post-auth {\nif (x) {\nmfa\n}\n}"];
-        assert!(lacks_conversation(&with(&guarded, "challenge"), "mfa").is_empty());
+        assert!(conversing_servers(&with(&guarded, "challenge"), "mfa").is_empty());
     }
 
     #[test]

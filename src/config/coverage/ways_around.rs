@@ -40,7 +40,7 @@ pub fn first_in(server: &Section) -> Vec<(String, String)> {
 
 /// Virtual servers in tunnels in which instance `name` can ask in several rounds of EAP-GTC: it takes the answers in `authorize`
 /// and decides on them in `authenticate`, and its guard in `post-auth`, which always runs, puts the first question.
-pub fn lacks_conversation(server: &Section, name: &str) -> Vec<String> {
+pub fn conversing_servers(server: &Section, name: &str) -> Vec<String> {
     let site = ServerConfig::new(server);
     let servers = server.sections().filter(|s| s.name == "server");
     let conversing = servers.filter(|server| site.is_tunnel(server) && site.has_conversation(server, name));

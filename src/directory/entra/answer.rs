@@ -2,6 +2,7 @@
 //!
 //! Only what was understood lets in, or says no. All else is [`BackendUnavailable`].
 
+use crate::clock;
 use crate::config::entra::{EntraMfa, EntraOptions, EntraVerdict, error_code_row};
 use crate::engine::directory::{AuthFailure, BackendUnavailable};
 use crate::http::HttpAnswer;
@@ -119,7 +120,10 @@ fn code_numbers(codes: &[u64]) -> String {
 /// By how much the clocks differ, if the answer tells.
 fn clock_skew(answer: &HttpAnswer) -> String {
     let theirs = answer.date.as_ref().and_then(|date| DateTimeParser::new().parse_timestamp(date).ok());
-    let ahead = theirs.map(|theirs| jiff::Timestamp::now().duration_since(theirs).as_secs());
+    let ahead = theirs.map(|theirs| {
+        let now = jiff::Timestamp::try_from(clock::system_time()).unwrap_or_default();
+        now.duration_since(theirs).as_secs()
+    });
     match ahead {
         Some(seconds @ 1..) => format!(", which is {seconds} s ahead"),
         Some(seconds @ ..0) => format!(", which is {} s behind", seconds.unsigned_abs()),

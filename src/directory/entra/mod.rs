@@ -8,6 +8,7 @@ mod answer;
 pub mod fuzz;
 
 use super::{HostProbe, text_of};
+use crate::clock;
 use crate::config::entra::{self, ClientCredential};
 use crate::engine::SubmittedPassword;
 use crate::engine::directory::{
@@ -16,10 +17,10 @@ use crate::engine::directory::{
 use crate::engine::provider::ProviderFuture;
 use crate::http::assertion::{self, AssertionSigner};
 use crate::http::{HttpAnswer, HttpCall, HttpClient};
-use crate::types::{NameRules, Printable, ProbeFault, SetupError, Timestamp, UserName};
+use crate::types::{NameRules, Printable, ProbeFault, SetupError, UserName};
 use data_encoding::HEXLOWER;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use url::{Url, form_urlencoded};
 
 /// How long Entra ID is left in peace if it wants that and does not say for how long; and for how long at most.
@@ -159,7 +160,7 @@ impl EntraState {
         form.append_pair("username", name);
         form.append_pair("password", password);
         if let Some(signer) = &self.signer {
-            let now = Timestamp::from(SystemTime::now());
+            let now = clock::now();
             let signed = signer.sign(&self.config.client_id, self.token.as_str(), now);
             let signed = signed.map_err(|why| BackendUnavailable(why.to_string()))?;
             form.append_pair("client_assertion_type", assertion::KIND);

@@ -3,6 +3,7 @@
 //!
 //! Nothing is remembered here: what an answer has to match travels in [`PushQuestion::id`].
 
+use crate::clock;
 use crate::config::push;
 use crate::engine::provider::{
     AskOutcome, ProviderError, ProviderFuture, PushOutcome, PushProvider, PushQuestion, PushRequest,
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::Sha256;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 use url::Url;
 
 /// The protocol's version.
@@ -228,7 +229,7 @@ impl WebhookEndpoint {
         body: String,
         within: Option<Duration>,
     ) -> Result<Vec<u8>, WebhookFault> {
-        let timestamp = now().to_string();
+        let timestamp = clock::now().as_seconds().to_string();
         let mac = signature_mac(&self.key, &[timestamp.as_bytes(), b".", body.as_bytes()])
             .ok_or(WebhookFault::Bad(NO_KEY))?;
         let signature = HEXLOWER.encode(&mac.finalize().into_bytes());
@@ -240,7 +241,7 @@ impl WebhookEndpoint {
         }
         let answer = self.http.send(call).await.map_err(WebhookFault::Http)?;
         match answer.status {
-            200 => verify(&self.key, &signature, &answer, now()).map(|()| answer.body),
+            200 => verify(&self.key, &signature, &answer, clock::now().as_seconds()).map(|()| answer.body),
             status => Err(WebhookFault::Status(status)),
         }
     }
@@ -350,11 +351,6 @@ fn random_id() -> Result<String, ProviderError> {
     getrandom::fill(&mut id)
         .map_err(|error| request_failed(format!("the system gives no random octets: {error}")))?;
     Ok(HEXLOWER.encode(&id))
-}
-
-/// Seconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// None never happens: HMAC takes keys of any length.

@@ -20,15 +20,16 @@ use self::client::CibaClient;
 use self::discovery::ProviderDiscovery;
 use self::keys::VerificationKeys;
 use self::token::{ExpectedClaims, TokenRefusal};
+use crate::clock::now;
 use crate::config::push;
 use crate::engine::provider::{
     AskOutcome, ProviderError, ProviderFuture, PushOutcome, PushProvider, PushQuestion, PushRequest,
     PushRequestKind, PushResponse,
 };
 use crate::http;
-use crate::types::{Factor, FactorChoice, Printable, Secret, SetupError, Timestamp};
+use crate::types::{Factor, FactorChoice, Printable, Secret, SetupError};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use url::Url;
 
 /// How long the provider's metadata and keys are kept.
@@ -267,10 +268,6 @@ fn whole_seconds(limit: Duration) -> u64 {
 /// There is one device, and the provider does not tell which.
 fn default_device() -> Printable {
     Printable::new("ciba")
-}
-
-fn now() -> Timestamp {
-    SystemTime::now().into()
 }
 
 #[cfg(test)]

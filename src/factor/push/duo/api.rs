@@ -2,11 +2,11 @@
 
 use super::answer::{self, AnswerError};
 use super::signature::{self, SignedMessage};
+use crate::clock;
 use crate::config::push;
 use crate::engine::provider::ProviderError;
 use crate::http::{self, HttpCall, HttpClient};
-use crate::types::Secret;
-use crate::types::SetupError;
+use crate::types::{Secret, SetupError};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::{DateTimeParser, DateTimePrinter};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -157,7 +157,7 @@ impl DuoApi {
 
     /// This machine's time as Duo's clock would show it.
     fn now(&self) -> Timestamp {
-        let now = Timestamp::now();
+        let now = system_time();
         let ahead = jiff::SignedDuration::from_secs(self.ahead.load(Ordering::Relaxed));
         now.checked_add(ahead).unwrap_or(now)
     }
@@ -200,7 +200,7 @@ impl DuoApi {
         let time = answer::read_ping(&answer.body).map_err(|unread| self.unreadable_answer(&ping, unread))?;
         let time = Timestamp::from_second(time)
             .map_err(|_| DuoFault::Refused(self.text(&ping, "a time that is none")))?;
-        let ahead = time.as_second().saturating_sub(Timestamp::now().as_second());
+        let ahead = time.as_second().saturating_sub(system_time().as_second());
         self.ahead.store(ahead, Ordering::Relaxed);
         Ok(())
     }
@@ -250,4 +250,8 @@ fn is_for_its_date(answer: &http::HttpAnswer, sent: Timestamp) -> bool {
     let is_far_off = |theirs: Timestamp| theirs.as_second().abs_diff(sent.as_second()) > FAR_OFF;
     answer::read_failure(&answer.body).is_some_and(|(code, _)| code == BAD_TIMESTAMP)
         || theirs.is_some_and(is_far_off)
+}
+/// The system's clock, as the library has it.
+fn system_time() -> Timestamp {
+    Timestamp::try_from(clock::system_time()).unwrap_or_default()
 }

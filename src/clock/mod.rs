@@ -1,4 +1,4 @@
-//! The system's clock, as the composition and its callers read it.
+//! The system's clock. Nothing else reads it: what needs the time gets it as an argument or from here.
 
 use crate::types::Timestamp;
 use std::time::{Duration, SystemTime};
@@ -6,6 +6,11 @@ use std::time::{Duration, SystemTime};
 /// The present time of the system's clock.
 pub fn now() -> Timestamp {
     SystemTime::now().into()
+}
+
+/// The same as the standard library has it.
+pub fn system_time() -> SystemTime {
+    SystemTime::now()
 }
 
 /// Time that has passed since `moment`; zero if `moment` is in the future.
