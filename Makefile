@@ -19,7 +19,7 @@ PORT ?=
 CARGO := cargo
 BUILT := target/release
 
-.PHONY: help deps build demo run test test-unit test-races bench bench-sync install check deny book fuzz valgrind asan
+.PHONY: help deps build demo run test test-unit test-races bench bench-sync install check check-headers deny book fuzz valgrind asan
 
 help: ## List what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -67,6 +67,9 @@ check: deps ## Check format, lints (fuzz targets too) and documentation, all as 
 	$(CARGO) clippy --locked --manifest-path fuzz/Cargo.toml --target-dir target -- -D warnings
 	RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' $(CARGO) doc --locked --no-deps --document-private-items
 	$(CARGO) test --locked --test licences
+
+check-headers: ## Compile against the headers of other Debian releases (3.0.21, 3.2.7, 3.2.10), if they can be had
+	@tests/make/check-headers bullseye trixie forky
 
 deny: ## Check licences, bans and sources of all crates, and advisories where their database can be had (cargo-deny)
 	@cargo deny --version >/dev/null 2>&1 || $(CARGO) install cargo-deny --locked

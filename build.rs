@@ -26,9 +26,9 @@ mod server {
             );
         };
         let version = version(&include).unwrap_or_default();
-        if !version.starts_with("3.2.") {
+        if !is_supported(&version) {
             return fail(&format!(
-                "FreeRADIUS {version:?} in {} is not supported: rlm_mfa is made for 3.2.x",
+                "FreeRADIUS {version:?} in {} is not supported: rlm_mfa is made for 3.0.20 and later, and for 3.2.x",
                 include.display()
             ));
         }
@@ -58,6 +58,24 @@ mod server {
         })
     }
 
+    /// 3.0 from 3.0.20 on, and all of 3.2.
+    fn is_supported(version: &str) -> bool {
+        let mut numbers = version.split('.').map(|number| number.parse::<u32>().ok());
+        match (numbers.next().flatten(), numbers.next().flatten(), numbers.next().flatten()) {
+            (Some(3), Some(0), Some(patch)) => patch >= 20,
+            (Some(3), Some(2), Some(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// What not all versions have, by what the headers say: the operator `^=` came with 3.0.22.
+    fn declare_features(bindings: &str) {
+        println!("cargo::rustc-check-cfg=cfg(has_op_prepend)");
+        if bindings.contains("pub const T_OP_PREPEND:") {
+            println!("cargo::rustc-cfg=has_op_prepend");
+        }
+    }
+
     fn bindings(include: &Path) {
         let bindings = bindgen::Builder::default()
             .header("include/wrapper.h")
@@ -73,7 +91,7 @@ mod server {
             .allowlist_function("home_server_afrom_cs|realm_home_server_add|realm_pool_add|home_pool_byname")
             .allowlist_function("request_alloc|rad_alloc|request_data_add|request_data_reference")
             .allowlist_function(
-                "fr_pair_(afrom_da|add|delete_by_da|list_free|value_bstrncpy|value_memcpy|value_from_str)",
+                "fr_pair_(afrom_da|add|delete_by_num|list_free|value_bstrncpy|value_memcpy|value_from_str)",
             )
             .allowlist_function(
                 "rad_(vp2attr|attr2vp)|dict_(addattr|addvalue|attrbyname|attrbyvalue|valbyname|init|free)",
@@ -94,7 +112,8 @@ mod server {
         let out = PathBuf::from(std::env::var_os("OUT_DIR").unwrap_or_default()).join("bindings.rs");
         match bindings {
             Ok(bindings) => {
-                bindings.write_to_file(&out).unwrap_or_else(|e| fail(&format!("{}: {e}", out.display())))
+                declare_features(&bindings.to_string());
+                bindings.write_to_file(&out).unwrap_or_else(|e| fail(&format!("{}: {e}", out.display())));
             }
             Err(error) => fail(&format!("FreeRADIUS headers in {}: {error}", include.display())),
         }

@@ -14,6 +14,13 @@
 #undef HAVE_PCRE
 #undef HAVE_REGEX
 
+/*
+ *	Headers of a system whose C library lacks closefrom() declare it, which clashes where the
+ *	library has it.
+ */
+#include <unistd.h>
+#define closefrom rlm_mfa_closefrom
+
 #include <freeradius/radiusd.h>
 #include <freeradius/modules.h>
 

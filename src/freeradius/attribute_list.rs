@@ -8,6 +8,9 @@ use crate::types::Secret;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
+/// Attributes of every tag: `TAG_ANY`, a macro that bindgen cannot evaluate.
+const ANY_TAG: i8 = i8::MIN;
+
 /// The server's lists of attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AttributeList {
@@ -185,7 +188,8 @@ impl Request<'_> {
             if list == AttributeList::Request && cached.iter().any(is_cached) {
                 return;
             }
-            c::fr_pair_delete_by_da(self.head(list), attribute.as_ptr());
+            let da = attribute.as_ptr();
+            c::fr_pair_delete_by_num(self.head(list), (*da).attr, (*da).vendor, ANY_TAG);
         }
     }
 

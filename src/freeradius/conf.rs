@@ -77,6 +77,7 @@ fn operator_text(token: c::FR_TOKEN) -> &'static str {
         c::T_OP_SET => ":=",
         c::T_OP_ADD => "+=",
         c::T_OP_SUB => "-=",
+        #[cfg(has_op_prepend)]
         c::T_OP_PREPEND => "^=",
         c::T_OP_CMP_EQ => "==",
         c::T_OP_CMP_FALSE => "!*",

@@ -48,7 +48,8 @@ impl Request<'_> {
                 let mut next: *const c::VALUE_PAIR = pair;
                 let length = c::rad_vp2attr(
                     packet,
-                    ptr::null(),
+                    // Mutable from 3.0.28 and 3.2.9 on.
+                    ptr::null_mut(),
                     c"".as_ptr(),
                     &raw mut next,
                     buffer.as_mut_ptr(),

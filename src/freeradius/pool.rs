@@ -86,6 +86,8 @@ impl HomePool {
             ("secret", "unknown"),
             ("response_window", &window.as_secs().to_string()),
             ("status_check", "none"),
+            // Our responder signs every answer; with `auto`, newer servers ask the administrator to say so.
+            ("require_message_authenticator", "yes"),
             ("zombie_period", "120"),
             ("revive_interval", "10"),
             ("max_outstanding", &MAX_OUTSTANDING.to_string()),
