@@ -194,7 +194,7 @@ impl CacheState {
         {
             let mut right = lock(&self.right);
             let until = now + right.keep;
-            right.put_entry(user, RejectedEntry { typed, hash, person, until });
+            right.put_entry(user, AcceptedEntry { typed, hash, person, until });
         }
     }
 
@@ -246,10 +246,10 @@ impl RejectedPasswords {
 /// Right passwords, one for each user.
 struct AcceptedPasswords {
     keep: Duration,
-    of: HashMap<UserName, RejectedEntry>,
+    of: HashMap<UserName, AcceptedEntry>,
 }
 
-struct RejectedEntry {
+struct AcceptedEntry {
     typed: Vec<u8>,
     hash: String,
     person: Box<DirectoryUser>,
@@ -262,14 +262,14 @@ impl AcceptedPasswords {
     }
 
     /// The entry for the name as typed. The caller puts it back.
-    fn take_entry(&mut self, user: &UserName, typed: &[u8], now: Instant) -> Option<RejectedEntry> {
+    fn take_entry(&mut self, user: &UserName, typed: &[u8], now: Instant) -> Option<AcceptedEntry> {
         if self.of.get(user)?.typed != typed {
             return None;
         }
         self.of.remove(user).filter(|entry| now < entry.until)
     }
 
-    fn put_entry(&mut self, user: UserName, entry: RejectedEntry) {
+    fn put_entry(&mut self, user: UserName, entry: AcceptedEntry) {
         if self.of.len() >= RIGHT && !self.of.contains_key(&user) {
             let oldest = self.of.iter().min_by_key(|(_, entry)| entry.until).map(|(user, _)| user.clone());
             oldest.and_then(|oldest| self.of.remove(&oldest));

@@ -320,7 +320,7 @@ fn wrong_passwords_are_forgotten_in_time_and_in_number() {
 fn right_passwords_are_forgotten_in_time_and_in_number() {
     let start = Instant::now();
     let mut right = AcceptedPasswords { keep: Duration::from_secs(60), of: HashMap::new() };
-    let entry = |seconds| RejectedEntry {
+    let entry = |seconds| AcceptedEntry {
         typed: b"x".to_vec(),
         hash: String::new(),
         person: Box::default(),
