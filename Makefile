@@ -19,7 +19,7 @@ PORT ?=
 CARGO := cargo
 BUILT := target/release
 
-.PHONY: help deps build demo run test test-unit test-races bench bench-sync install check check-headers deny book fuzz valgrind asan
+.PHONY: help deps build demo run test test-unit test-races bench bench-sync install deb deb-equal test-deb check check-headers deny book fuzz valgrind asan
 
 help: ## List what can be made
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -58,6 +58,19 @@ bench-sync: deps ## Measure `mfa sync` of 100,000 users from slapd: time and mem
 install: ## Install the built module, command, man page, completions and raddb files (DESTDIR=, PREFIX=, LIBDIR=, RADDB=)
 	@test -e $(BUILT)/rlm_mfa.so || { echo 'nothing is built yet: run `make build` first' >&2; exit 1; }
 	@DESTDIR='$(DESTDIR)' PREFIX='$(PREFIX)' LIBDIR='$(LIBDIR)' RADDB='$(RADDB)' BUILT='$(BUILT)' tests/make/install
+
+deb: ## Build the Debian packages for the installed FreeRADIUS in target/deb (needs debhelper and what it names)
+	@packaging/deb
+
+deb-equal: ## Build the Debian packages twice, in different folders, and compare them octet by octet
+	@packaging/deb target/deb
+	@packaging/deb target/deb-again/in/another/folder
+	@for file in target/deb/*.deb; do cmp "$$file" "target/deb-again/in/another/folder/$${file##*/}"; done
+	@rm -rf target/deb-again
+	@echo 'the packages are equal'
+
+test-deb: ## Install the packages of target/deb into a fresh Debian, log in, upgrade, break, remove, purge (root; SOURCE=1 rebuilds there too)
+	@packaging/try-deb $(if $(SOURCE),--source)
 
 check: deps ## Check format, lints (fuzz targets too) and documentation, all as errors, and the licences of what is linked
 	$(CARGO) fmt --check
