@@ -45,7 +45,7 @@ fuzz_target!(|octets: &[u8]| {
                         _ => assert_ne!(word("result"), "allow"),
                     }
                 }
-                Err(text) => assert!(!text.contains(char::is_control)),
+                Err(text) => assert!(!text.to_string().contains(char::is_control)),
                 Ok(_) => {}
             }
         }
